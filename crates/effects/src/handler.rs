@@ -1,0 +1,167 @@
+//! The door to effect handlers.
+
+use std::{collections::HashMap, sync::Arc};
+
+use ag_artifacts::BlobStore;
+use ag_kernel::{EffectRequest, Outcome, RunAux, VarChange};
+use ag_store::{ArtifactRow, OutMail, OwnerRow, Store};
+use ag_types::{Clock, EffectKind, IdGen, RunState, TenantScope};
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+/// What must be committed before an effect of this kind is performed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EffectClass {
+    /// Nothing: it only adds rows to the commit that follows.
+    Inline,
+    /// Uncommitted rows of the tick: it reads the store.
+    ReadsStore,
+    /// Its own `started` record: it acts on the world outside.
+    Outside,
+}
+
+/// A child run to insert with the commit.
+#[derive(Debug, Clone)]
+pub struct Child {
+    /// First state.
+    pub state: RunState,
+    /// The engine's own first state.
+    pub aux: RunAux,
+    /// Bundle it executes.
+    pub bundle_sha256: Option<Arc<str>>,
+}
+
+/// What an effect gives back.
+#[derive(Debug)]
+pub struct Answer {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Changes of run variables.
+    pub changes: Vec<VarChange>,
+    /// Child runs.
+    pub children: Vec<Child>,
+    /// Mail to other runs of the plane.
+    pub mail: Vec<OutMail>,
+    /// Artifact rows; their blobs are stored already.
+    pub artifacts: Vec<ArtifactRow>,
+    /// Memory owners to create where absent.
+    pub owners: Vec<OwnerRow>,
+}
+
+impl Answer {
+    /// An outcome and nothing else.
+    pub fn of(outcome: Outcome) -> Self {
+        Self { outcome, changes: vec![], children: vec![], mail: vec![], artifacts: vec![], owners: vec![] }
+    }
+    /// A result and nothing else.
+    pub fn done(result: serde_json::Value) -> Self {
+        Self::of(Outcome::Done { result, state: None })
+    }
+    /// A failure.
+    pub fn failed(error: impl Into<String>) -> Self {
+        Self::of(Outcome::Failed(error.into()))
+    }
+}
+
+/// Which workflows exist for a plane.
+#[async_trait]
+pub trait WorkflowDirectory: Send + Sync {
+    /// The entry node and bundle hash of a workflow id, if a run of `scope` may start it. A run executes the bundle
+    /// version it was started with, so `from` (the asking run's bundle) is tried first for ids of the same bundle.
+    ///
+    /// # Errors
+    /// A text for the failed effect (a deprecated workflow, an unreadable registry).
+    async fn resolve(
+        &self,
+        scope: &TenantScope,
+        workflow_id: &str,
+        from: Option<&str>,
+    ) -> Result<Option<ResolvedWorkflow>, String>;
+}
+
+/// A workflow that can be started.
+#[derive(Debug, Clone)]
+pub struct ResolvedWorkflow {
+    /// Node where it begins.
+    pub entry_node: String,
+    /// Bundle that holds it; none for dynamic flows.
+    pub bundle_sha256: Option<Arc<str>>,
+}
+
+/// What a handler may use.
+pub struct EffectCtx<'a> {
+    /// Owner of the run.
+    pub scope: &'a TenantScope,
+    /// The run, read only.
+    pub run: &'a RunState,
+    /// Bundle the run executes.
+    pub bundle_sha256: Option<&'a str>,
+    /// `<run>/<node>/<visit>`: the same for every attempt after a crash.
+    pub outbound_key: String,
+    /// Fires when the run is cancelled or the holder loses its authority.
+    pub cancel: CancellationToken,
+    /// The store.
+    pub store: &'a dyn Store,
+    /// Bytes of artifacts.
+    pub blobs: &'a dyn BlobStore,
+    /// Which workflows exist.
+    pub workflows: &'a dyn WorkflowDirectory,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Ids.
+    pub ids: &'a dyn IdGen,
+}
+
+/// Performs effects of one kind.
+#[async_trait]
+pub trait EffectHandler: Send + Sync {
+    /// What must be durable before.
+    fn class(&self) -> EffectClass;
+    /// Performs the effect. Business failures are outcomes, not errors; must return soon after `ctx.cancel` fires.
+    async fn handle(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Answer;
+}
+
+/// Runs the tools of an approved batch; the handler of `tool_calls` implements it too.
+#[async_trait]
+pub trait Tools: Send + Sync {
+    /// Executes the calls of an approved wait. Returns the stored payload (merged with blocked and pre-executed
+    /// results), what the state keeps where it differs, and changes of run variables.
+    async fn run_approved(&self, ctx: &EffectCtx<'_>, batch: &ag_kernel::aux::ApprovedBatch) -> ToolsDone;
+    /// Turns the payload of a resume of a tool wait into what is stored: denials, client-supplied results, merging by
+    /// index. `None` when `payload` approves the batch, so that the tools must run. Pure.
+    fn settle(&self, wait: &ag_types::Wait, payload: &serde_json::Value) -> Option<serde_json::Value>;
+}
+
+/// Results of a tool batch.
+#[derive(Debug, Default)]
+pub struct ToolsDone {
+    /// What the ledger and the state get.
+    pub stored: serde_json::Value,
+    /// What the state keeps where it differs.
+    pub state: Option<serde_json::Value>,
+    /// Changes of run variables.
+    pub changes: Vec<VarChange>,
+    /// Artifact rows.
+    pub artifacts: Vec<ArtifactRow>,
+    /// Memory owners to create where absent.
+    pub owners: Vec<OwnerRow>,
+}
+
+/// Handlers by kind.
+#[derive(Clone, Default)]
+pub struct EffectRegistry {
+    handlers: HashMap<EffectKind, Arc<dyn EffectHandler>>,
+}
+
+impl EffectRegistry {
+    /// Adds a handler; the last one of a kind wins.
+    pub fn with(mut self, kind: EffectKind, handler: Arc<dyn EffectHandler>) -> Self {
+        self.handlers.insert(kind, handler);
+        self
+    }
+
+    /// The handler of a kind.
+    pub fn get(&self, kind: EffectKind) -> Option<&Arc<dyn EffectHandler>> {
+        self.handlers.get(&kind)
+    }
+}

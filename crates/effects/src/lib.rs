@@ -1,0 +1,11 @@
+//! Effects: what steps ask for beyond their own state. One file per kind, an explicit registry, ports for the rest.
+//!
+//! A handler gets the request and a read-only view of the run and returns an [`Answer`]; it never touches the state.
+//! The driver decides from [`EffectClass`] what must be durable before the call.
+
+pub mod artifacts;
+pub mod handler;
+pub mod host;
+
+pub use host::{Host, HostQuestion};
+pub use handler::{Answer, Child, EffectClass, EffectCtx, EffectHandler, EffectRegistry, ResolvedWorkflow, Tools, ToolsDone, WorkflowDirectory};

@@ -1,0 +1,227 @@
+//! Client commands: who they reach, and what mail they become (architecture D2, runs contract §4).
+
+use ag_messaging::Control;
+use ag_store::{CommandTarget, MailKind, NewCommand, PostOutcome, StoreError};
+use ag_types::{Object, RunId, RunKey, TenantScope};
+use serde_json::{Value, json};
+
+use crate::{
+    Deps, handlers,
+    mailroom::RUN_HAS_ENDED,
+};
+
+/// Attempts to reach a tree that changes under our feet.
+const MAX_RESOLVES: usize = 16;
+
+/// Command types in the order of the contract's error text.
+pub const COMMAND_TYPES: [&str; 6] =
+    ["pause", "resume", "cancel", "emit_event", "update_schedule", "compact_memory"];
+
+/// A command as the client sent it.
+#[derive(Debug, Clone)]
+pub struct CommandRequest {
+    /// Idempotency key.
+    pub command_id: String,
+    /// Run it names.
+    pub run_id: String,
+    /// Type, one of [`COMMAND_TYPES`].
+    pub kind: String,
+    /// Payload.
+    pub payload: Object,
+    /// The client's time.
+    pub ts: Option<String>,
+    /// Client.
+    pub client_id: Option<String>,
+}
+
+/// What the client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommandReceipt {
+    /// False for a repeat.
+    pub accepted: bool,
+    /// True for a repeat.
+    pub duplicate: bool,
+    /// Number inside the plane; that of the first posting for a repeat.
+    pub seq: i64,
+}
+
+/// Why a command was not stored.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommandError {
+    /// No such run (difference X2).
+    #[error("Run '{0}' not found")]
+    UnknownRun(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+struct Targets {
+    targets: Vec<CommandTarget>,
+    outcome: Option<String>,
+}
+
+impl Targets {
+    fn refused(text: &str) -> Self {
+        Self { targets: vec![], outcome: Some(text.to_owned()) }
+    }
+}
+
+impl Deps {
+    /// Stores a command with its mail and wakes whom it reaches; durable when this returns.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was stored then.
+    pub async fn post_command(
+        &self,
+        scope: &TenantScope,
+        request: CommandRequest,
+    ) -> Result<CommandReceipt, CommandError> {
+        if let Some(known) = self.store.command(scope, &request.command_id).await? {
+            return Ok(CommandReceipt { accepted: false, duplicate: true, seq: known.seq });
+        }
+        for _ in 0..MAX_RESOLVES {
+            let targets = self.targets(scope, &request).await?;
+            let now = self.clock.now();
+            let command = NewCommand {
+                command_id: request.command_id.clone(),
+                run_id: request.run_id.clone(),
+                kind: request.kind.clone(),
+                payload: Value::Object(request.payload.clone()).to_string(),
+                client_id: request.client_id.clone(),
+                ts: request.ts.clone().unwrap_or_else(|| now.to_string()),
+                now,
+                targets: targets.targets,
+                outcome: targets.outcome,
+            };
+            match self.store.post_command(scope, command).await? {
+                PostOutcome::Accepted { seq, woken, preempt } => {
+                    for woken in woken {
+                        self.bell.ring(&woken.pool, &[woken.key]).await;
+                    }
+                    for (session, run) in preempt {
+                        let key = RunKey { run, plane: scope.plane };
+                        self.bell.control(session, Control::Cancel(key)).await;
+                    }
+                    return Ok(CommandReceipt { accepted: true, duplicate: false, seq });
+                }
+                PostOutcome::Duplicate { seq } => {
+                    return Ok(CommandReceipt { accepted: false, duplicate: true, seq });
+                }
+                PostOutcome::Stale => {}
+            }
+        }
+        Err(StoreError::Unavailable("the run tree keeps changing".to_owned()).into())
+    }
+
+    async fn targets(&self, scope: &TenantScope, request: &CommandRequest) -> Result<Targets, CommandError> {
+        if request.kind == "emit_event" {
+            return self.event_targets(scope, request).await;
+        }
+        let unknown = || CommandError::UnknownRun(request.run_id.clone());
+        let run: RunId = request.run_id.trim().parse().map_err(|_| unknown())?;
+        let row = self.store.run(scope, run).await?.ok_or_else(unknown)?;
+        let terminal = row.columns.status.is_terminal();
+        let one = |run: RunId, kind: MailKind, body: Value| CommandTarget { run, kind, body: body.to_string().into() };
+        let payload = &request.payload;
+        match request.kind.as_str() {
+            "resume" if payload.contains_key("payload") => {
+                if terminal {
+                    return Ok(Targets::refused(RUN_HAS_ENDED));
+                }
+                let key = payload.get("wait_key").or_else(|| payload.get("waitKey")).cloned();
+                let body = json!({"wait_key": key, "payload": payload.get("payload")});
+                Ok(Targets { targets: vec![one(run, MailKind::Resume, body)], outcome: None })
+            }
+            kind @ ("pause" | "resume" | "cancel") => {
+                let kind = match kind {
+                    "pause" => MailKind::Pause,
+                    "cancel" => MailKind::Cancel,
+                    _ => MailKind::Unpause,
+                };
+                let reason = payload.get("reason").filter(|reason| reason.is_string());
+                let mut body = json!({"reason": reason});
+                if kind == MailKind::Unpause {
+                    body["trigger"] = true.into();
+                }
+                let runs = match terminal {
+                    true => self.store.live_below(scope, run).await?,
+                    false => vec![run],
+                };
+                let targets: Vec<CommandTarget> = runs.into_iter().map(|run| one(run, kind, body.clone())).collect();
+                let outcome = targets.is_empty().then(|| RUN_HAS_ENDED.to_owned());
+                Ok(Targets { targets, outcome })
+            }
+            "update_schedule" => {
+                let root = self.schedule_root(scope, run).await?;
+                let row = self.store.run(scope, root).await?.ok_or_else(unknown)?;
+                if row.columns.status.is_terminal() {
+                    return Ok(Targets::refused(RUN_HAS_ENDED));
+                }
+                let mut body = Value::Object(payload.clone());
+                body["requested_run_id"] = request.run_id.as_str().into();
+                Ok(Targets { targets: vec![one(root, MailKind::UpdateSchedule, body)], outcome: None })
+            }
+            _ if terminal => Ok(Targets::refused(RUN_HAS_ENDED)),
+            _ => {
+                let body = Value::Object(payload.clone());
+                Ok(Targets { targets: vec![one(run, MailKind::CompactMemory, body)], outcome: None })
+            }
+        }
+    }
+
+    /// The topmost ancestor, which for a run of a schedule is the schedule's parent run.
+    async fn schedule_root(&self, scope: &TenantScope, run: RunId) -> Result<RunId, CommandError> {
+        let mut current = run;
+        // Trees are shallow; the bound only protects against a damaged parent chain.
+        for _ in 0..1_024 {
+            match self.store.run(scope, current).await?.and_then(|row| row.head.parent_run_id) {
+                Some(parent) => current = parent,
+                None => break,
+            }
+        }
+        Ok(current)
+    }
+
+    /// An external event: exactly the key, no wildcard (kernel spec §8.4).
+    async fn event_targets(&self, scope: &TenantScope, request: &CommandRequest) -> Result<Targets, CommandError> {
+        let payload = &request.payload;
+        let text = |keys: &[&str]| {
+            let found = keys.iter().find_map(|key| payload.get(*key).and_then(Value::as_str));
+            found.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let Some(name) = text(&["name"]) else { return Ok(Targets::refused("emit_event requires payload.name")) };
+        let event_scope = text(&["scope"]).map_or_else(|| "session".to_owned(), |scope| scope.to_lowercase());
+        let session = text(&["session_id", "sessionId"]).unwrap_or_else(|| request.run_id.clone());
+        let id = match event_scope.as_str() {
+            "session" => Some(session.clone()),
+            "workflow" => text(&["workflow_id", "workflowId"]),
+            "run" => text(&["run_id", "runId"]),
+            "global" => Some("global".to_owned()),
+            other => return Ok(Targets::refused(&format!("unknown event scope: '{other}'"))),
+        };
+        let Some(id) = id else {
+            return Ok(Targets::refused(&format!("missing scope id for scope='{event_scope}'")));
+        };
+        let envelope = json!({
+            "event_id": text(&["event_id", "eventId"]),
+            "name": name,
+            "scope": event_scope,
+            "session_id": session,
+            "payload": handlers::event_payload(payload.get("payload")),
+            "emitted_at": text(&["emitted_at", "emittedAt"]),
+            "emitter": {"source": "external", "client_id": request.client_id},
+        });
+        let key = format!("evt:{event_scope}:{id}:{name}");
+        let listeners = self.store.listeners(scope, &key).await?;
+        let targets = listeners
+            .iter()
+            .map(|listener| {
+                let mail = handlers::event_mail(listener, &envelope);
+                CommandTarget { run: mail.to, kind: mail.kind, body: mail.body }
+            })
+            .collect();
+        Ok(Targets { targets, outcome: None })
+    }
+}
+

@@ -1,0 +1,230 @@
+//! The one door through which a held run is written.
+
+use std::sync::Arc;
+
+use ag_artifacts::{NewArtifact, Tags};
+use ag_effects::{Child, artifacts::store_artifact};
+use ag_messaging::FeedItem;
+use ag_store::{Commit, CommitOutcome, NewRun, OutMail, Placement, Rest, StoreError};
+use ag_types::{RunKey, RunStatus, SystemScope, Timestamp};
+
+use crate::{Deps, Held, codec};
+
+const SCOPE: SystemScope = SystemScope::new("commit of a held run");
+/// Records up to this size travel with the feed; larger ones are read by the streams.
+const FEED_INLINE_BYTES: usize = 32 * 1024;
+
+/// Why a drive ends without a rest of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// Another holder has the run, or it was purged: its work is dropped.
+    #[error("authority over the run was lost")]
+    Lost,
+    /// The store failed; the run stays where the last commit left it and is claimed again later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A blob could not be stored or read.
+    #[error("artifact bytes: {0}")]
+    Blob(String),
+}
+
+/// What a commit answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// Durable; `true` if mail is unread.
+    Done {
+        /// Unread mail exists.
+        mail: bool,
+    },
+    /// Nothing written: mail must be read first, or the targets of tree mail looked up again.
+    Stale,
+}
+
+impl Deps {
+    /// Writes the held run. On `Stale` everything stays pending.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub async fn commit(&self, held: &mut Held, rest: Rest) -> Result<Written, Stop> {
+        held.tick.run.updated_at = self.clock.now().max(held.tick.run.updated_at);
+        self.settle_writes(held).await?;
+        let commit = self.build(held, rest)?;
+        let outcome = self.send(commit.clone()).await?;
+        match outcome {
+            CommitOutcome::Committed { mail_in } => {
+                held.mail_in = mail_in;
+                held.rev += 1;
+                self.after_commit(held, commit).await;
+                Ok(Written::Done { mail: mail_in > held.seen })
+            }
+            CommitOutcome::Stale { mail_in } => {
+                held.mail_in = mail_in;
+                Ok(Written::Stale)
+            }
+            CommitOutcome::Lost => Err(Stop::Lost),
+        }
+    }
+
+    /// Moves the tick's writes to where commits take them from and stores the bytes they refer to.
+    ///
+    /// # Errors
+    /// [`Stop::Blob`].
+    pub async fn settle_writes(&self, held: &mut Held) -> Result<(), Stop> {
+        if held.tick.run.status.is_terminal() {
+            self.offload_terminal(held);
+        }
+        let writes = held.take_writes();
+        self.store_offloaded(held, writes.offloaded).await?;
+        codec::add_counts(&mut held.counters, writes.counts);
+        held.records.extend(writes.records);
+        Ok(())
+    }
+
+    /// Repeats the same call while its outcome is unknown: fenced by revision, it is applied at most once.
+    async fn send(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
+        let (key, epoch, rev) = (commit.key, commit.epoch, commit.rev);
+        let mut repeated = false;
+        loop {
+            match self.store.commit(&SCOPE, commit.clone()).await {
+                Err(StoreError::Ambiguous(text)) if !repeated => {
+                    tracing::warn!(run.id = %key.run, epoch, rev, error = text, "repeating a commit of unknown outcome");
+                    repeated = true;
+                }
+                // A repeat that finds the row moved on by our own epoch had been applied the first time; the adapter
+                // answers that case as committed.
+                other => return other,
+            }
+        }
+    }
+
+    fn build(&self, held: &mut Held, rest: Rest) -> Result<Commit, Stop> {
+        let segments = codec::segments(&held.records, held.last_seq);
+        let last_seq = held.last_seq + held.records.len() as i64;
+        let columns = codec::encode(&held.tick.run, &held.tick.aux, held.counters);
+        let children = held.pending.children.iter().map(|child| self.new_child(&held.pool, child)).collect();
+        let pending = &held.pending;
+        Ok(Commit {
+            session: held.session,
+            key: held.key,
+            epoch: held.epoch,
+            rev: held.rev,
+            rest,
+            seen: held.seen.max(0),
+            progress: pending.progress,
+            pool: None,
+            columns,
+            segments,
+            last_seq,
+            children,
+            mail: pending.mail.clone(),
+            outcomes: pending.outcomes.clone(),
+            artifacts: pending.artifacts.clone(),
+            owners: pending.owners.clone(),
+        })
+    }
+
+    /// The row of a child that somebody should claim.
+    pub fn new_child(&self, pool: &Arc<str>, child: &Child) -> NewRun {
+        NewRun {
+            head: child.state.head.clone(),
+            pool: pool.clone(),
+            bundle_sha256: child.bundle_sha256.clone(),
+            columns: codec::encode(&child.state, &child.aux, ag_store::Counters::default()),
+            segments: vec![],
+            last_seq: 0,
+            placement: Placement::Ready,
+        }
+    }
+
+    async fn after_commit(&self, held: &mut Held, commit: Commit) {
+        let plane = held.key.plane;
+        let first = held.last_seq + 1;
+        held.last_seq = commit.last_seq;
+        let records = std::mem::take(&mut held.records);
+        let pending = std::mem::take(&mut held.pending);
+        let mut items: Vec<FeedItem> = (first..)
+            .zip(records)
+            .map(|(seq, line)| FeedItem::Record { seq, line: (line.len() <= FEED_INLINE_BYTES).then(|| line.into()) })
+            .collect();
+        if commit.rest == Rest::Terminal {
+            items.push(FeedItem::Terminal { last_seq: held.last_seq });
+        }
+        if !items.is_empty() {
+            self.feed.publish(held.key, items).await;
+        }
+        let woken: Vec<RunKey> = pending
+            .children
+            .iter()
+            .map(|child| child.state.head.run_id)
+            .chain(pending.mail.iter().map(|mail| mail.to))
+            .chain((commit.rest == Rest::Again).then_some(held.key.run))
+            .map(|run| RunKey { run, plane })
+            .collect();
+        if !woken.is_empty() {
+            self.bell.ring(&held.pool, &woken).await;
+        }
+    }
+
+    fn offload_terminal(&self, held: &mut Held) {
+        let max = held.tick.max_inline();
+        let mut taken = Vec::new();
+        let run = &mut held.tick.run;
+        ag_kernel::offload::offload_terminal(run.head.run_id, &mut run.vars, run.output.as_mut(), max, &mut taken);
+        held.offloaded.append(&mut taken);
+    }
+
+    async fn store_offloaded(&self, held: &mut Held, more: Vec<ag_kernel::OffloadedValue>) -> Result<(), Stop> {
+        let mut values = std::mem::take(&mut held.offloaded);
+        values.extend(more);
+        for value in values {
+            let run = &held.tick.run;
+            let tags: Tags = [("source", value.source), ("path", value.path.as_str()), ("kind", value.kind)]
+                .map(|(name, text)| (name.to_owned(), text.to_owned()))
+                .into_iter()
+                .collect();
+            let new = NewArtifact {
+                run_id: Some(run.head.run_id.to_string()),
+                content_type: value.content_type.to_owned(),
+                tags,
+                ..NewArtifact::default()
+            };
+            let (_, row) = store_artifact(&*self.blobs, &held.scope, new, value.bytes.into(), run.updated_at)
+                .await
+                .map_err(|error| Stop::Blob(error.to_string()))?;
+            held.pending.artifacts.push(row);
+        }
+        Ok(())
+    }
+}
+
+/// Mail that tells a parent about the end of its child.
+pub fn end_of_child(held: &Held, traces: Option<serde_json::Value>) -> Option<OutMail> {
+    let run = &held.tick.run;
+    let parent = run.head.parent_run_id?;
+    let output = match run.status {
+        RunStatus::Completed => match &run.output {
+            Some(serde_json::Value::Object(output)) => serde_json::Value::Object(output.clone()),
+            other => serde_json::json!({"result": other}),
+        },
+        RunStatus::Failed => serde_json::json!({"result": null, "success": false, "error": run.error}),
+        RunStatus::Cancelled => {
+            serde_json::json!({"result": null, "success": false, "cancelled": true, "error": run.error})
+        }
+        RunStatus::Running | RunStatus::Waiting => return None,
+    };
+    let mut payload = serde_json::json!({"sub_run_id": run.head.run_id.to_string(), "output": output});
+    if let (Some(traces), Some(map)) = (traces, payload.as_object_mut()) {
+        map.insert("node_traces".to_owned(), traces);
+    }
+    let body: Arc<str> = payload.to_string().into();
+    Some(OutMail { to: parent, kind: ag_store::MailKind::ChildDone, body, command_id: None })
+}
+
+/// Due time of the timer that a resting run needs: none while it is paused.
+pub fn wake_at(held: &Held) -> Option<Timestamp> {
+    let run = &held.tick.run;
+    if run.is_paused() {
+        return None;
+    }
+    run.waiting.as_ref().and_then(|wait| wait.until)
+}

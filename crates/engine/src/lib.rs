@@ -1,0 +1,35 @@
+//! The engine: runs in the hands of their holders.
+//!
+//! * [`start`] makes runs, with their listeners and — where a runner lives in the same process — their first tick.
+//! * [`drive`](mod@drive) takes a claimed run from rest to rest: steps, effects, mail, commits. Embedded and cluster
+//!   runners use the same code.
+//! * [`commands`] turns client commands into mail; `mailroom` applies mail to a held run.
+//! * [`workflows`] resolves and compiles; [`schedule`] builds the wrapper flow of a schedule.
+//! * [`handlers`] are the effects that make runs and mail; [`traces`] projects node traces from a ledger.
+
+pub mod codec;
+pub mod commands;
+pub mod commit;
+pub mod deps;
+pub mod drive;
+pub mod handlers;
+pub mod held;
+pub mod interval;
+pub mod lifecycle;
+mod mailroom;
+pub mod schedule;
+pub mod seed;
+pub mod start;
+pub mod traces;
+pub mod workflows;
+
+pub use commands::{CommandError, CommandReceipt, CommandRequest};
+pub use commit::Stop;
+pub use ag_effects::{Host, HostQuestion};
+pub use deps::{Deps, TickLimits};
+pub use drive::{CancelSignal, Ended, Signals};
+pub use held::Held;
+pub use schedule::{ScheduleError, ScheduleRequest};
+pub use seed::{ModelDefaults, ModelLimits, RunSettings};
+pub use start::{LocalRunner, Slot, StartError, StartRequest, Starter};
+pub use workflows::Workflows;

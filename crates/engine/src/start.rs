@@ -1,0 +1,480 @@
+//! Starting runs: resolve, seed, bring listeners to their first wait, take the first tick where a runner lives in the
+//! same process, and commit all of it in one transaction (architecture §4, "Start").
+
+use std::{sync::Arc, time::Instant};
+
+use ag_bundles::{SelectError, StartRequest as BundleRequest, Target, select};
+use ag_effects::{EffectClass, EffectCtx};
+use ag_kernel::{EffectRequest, HostAnswers, RunAux, Stepped, Tick, Workflow};
+use ag_store::{
+    Counters, DocumentKind, NewRun, OwnerRow, Placement, Start, StartKey, StartOutcome, StoreError,
+};
+use ag_types::{Object, RunHead, RunId, RunKey, RunState, RunStatus, SessionId, TenantScope, Timestamp};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Deps, Held, codec,
+    commit::Stop,
+    held::Pending,
+    lifecycle,
+    seed::{self, ModelDefaults, RunSettings},
+    workflows::{Found, PlaneRegistry, WorkflowError},
+};
+
+/// Attempts to commit against a registry that changes under our feet.
+const MAX_RESOLVES: usize = 8;
+/// Steps a listener may take to its first wait (bundles spec §5).
+const LISTENER_STEPS: u32 = 10;
+/// Actor of everything clients start.
+const ACTOR: &str = "gateway";
+
+/// Why a start was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The request names no startable flow.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// A draft version without a draft purpose.
+    #[error("draft bundle versions require run_lifecycle.purpose='draft_test'")]
+    DraftNeedsPurpose,
+    /// The flow is deprecated; the text names it.
+    #[error("{0}")]
+    Deprecated(String),
+    /// The flow does not compile or is gone.
+    #[error("{0}")]
+    Unusable(String),
+    /// The idempotency key was used with another body.
+    #[error("Idempotency-Key was used with another request body")]
+    KeyConflict,
+    /// The registry or a bundle cannot be read.
+    #[error(transparent)]
+    Workflow(#[from] WorkflowError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The commit path failed.
+    #[error(transparent)]
+    Stop(#[from] Stop),
+}
+
+/// What to start.
+#[derive(Debug, Clone, Default)]
+pub struct StartRequest {
+    /// `bundle_id` of the request.
+    pub bundle_id: Option<String>,
+    /// `bundle_version` of the request.
+    pub bundle_version: Option<String>,
+    /// `flow_id` of the request.
+    pub flow_id: Option<String>,
+    /// Prepared run variables.
+    pub vars: Object,
+    /// Session; the run's own id when absent.
+    pub session_id: Option<String>,
+    /// Owners to create where absent.
+    pub owners: Vec<OwnerRow>,
+    /// Repeat protection.
+    pub key: Option<StartKey>,
+}
+
+/// A runner in the same process that may take a started run over in memory.
+pub trait LocalRunner: Send + Sync {
+    /// A free slot, if the runner has one and is not draining.
+    fn reserve(&self) -> Option<Box<dyn Slot>>;
+}
+
+/// A reserved slot; dropping it frees it.
+pub trait Slot: Send {
+    /// Session that will hold the run.
+    fn session(&self) -> SessionId;
+    /// Hands the run over. `pending` is an effect whose `started` record is committed.
+    fn adopt(self: Box<Self>, held: Box<Held>, pending: Option<EffectRequest>);
+}
+
+/// Starts runs.
+pub struct Starter {
+    deps: Arc<Deps>,
+    defaults: Arc<dyn ModelDefaults>,
+    settings: RunSettings,
+    local: Option<Arc<dyn LocalRunner>>,
+    default_pool: Arc<str>,
+}
+
+struct Resolved {
+    workflow_id: String,
+    sha256: Option<Arc<str>>,
+    pool: Arc<str>,
+    registry: Option<Arc<PlaneRegistry>>,
+}
+
+impl Starter {
+    /// A starter; `local` is the runner of the same process, if there is one.
+    pub fn new(
+        deps: Arc<Deps>,
+        defaults: Arc<dyn ModelDefaults>,
+        settings: RunSettings,
+        local: Option<Arc<dyn LocalRunner>>,
+    ) -> Self {
+        Self { deps, defaults, settings, local, default_pool: "default".into() }
+    }
+
+    /// What the engine is made of.
+    pub fn deps(&self) -> &Deps {
+        &self.deps
+    }
+
+    /// Starts a run; durable when this returns.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was stored then.
+    pub async fn start(&self, scope: &TenantScope, request: StartRequest) -> Result<RunId, StartError> {
+        let mut refresh = false;
+        for _ in 0..MAX_RESOLVES {
+            let resolved = self.resolve(scope, &request, refresh).await?;
+            match self.attempt(scope, &request, resolved).await? {
+                Attempt::Done(run) => return Ok(run),
+                Attempt::Stale => refresh = true,
+            }
+        }
+        Err(StoreError::Unavailable("the registry keeps changing".to_owned()).into())
+    }
+
+    async fn resolve(&self, scope: &TenantScope, request: &StartRequest, refresh: bool) -> Result<Resolved, StartError> {
+        let asked = BundleRequest {
+            bundle_id: request.bundle_id.as_deref(),
+            bundle_version: request.bundle_version.as_deref(),
+            flow_id: request.flow_id.as_deref(),
+            ..BundleRequest::default()
+        };
+        select::require_target(&asked)?;
+        let workflows = &self.deps.workflows;
+        let mut registry =
+            if refresh { workflows.reload(scope).await? } else { workflows.registry(scope).await? };
+        let mut target = select::select_start(&registry.index, &asked);
+        // A name this node has not heard of may have been installed on another one; "the default bundle" may be
+        // another one there, but then the generation differs and the commit says so.
+        if target.is_err() && !refresh {
+            registry = workflows.current(scope).await?;
+            target = select::select_start(&registry.index, &asked);
+        }
+        match target? {
+            Target::Flow(flow) => self.resolved_flow(request, registry, &flow),
+            Target::Dynamic(id) => {
+                let known = self.deps.store.document(scope, DocumentKind::DynamicFlow, &id).await?.is_some();
+                if !known {
+                    return Err(SelectError::WorkflowNotFound(id).into());
+                }
+                Ok(Resolved { workflow_id: id, sha256: None, pool: self.default_pool.clone(), registry: None })
+            }
+        }
+    }
+
+    fn resolved_flow(
+        &self,
+        request: &StartRequest,
+        registry: Arc<PlaneRegistry>,
+        flow: &ag_bundles::ResolvedFlow,
+    ) -> Result<Resolved, StartError> {
+        let purpose = request.vars.get("_run_lifecycle").and_then(lifecycle::sanitise);
+        if flow.bundle.is_draft() && !purpose.as_ref().is_some_and(lifecycle::is_draft) {
+            return Err(StartError::DraftNeedsPurpose);
+        }
+        if let Some(text) = registry.deprecation_text(&flow.bundle.bundle_id, &flow.flow_id) {
+            return Err(StartError::Deprecated(text));
+        }
+        let version = registry
+            .index
+            .get(&flow.bundle.bundle_id, &flow.bundle.bundle_version)
+            .ok_or_else(|| SelectError::WorkflowNotFound(flow.workflow_id()))?;
+        let pool = version.manifest.metadata.get("pool").and_then(Value::as_str).filter(|pool| is_pool_name(pool));
+        let pool = pool.map_or_else(|| self.default_pool.clone(), Arc::from);
+        let sha256 = Some(Arc::from(version.sha256.as_str()));
+        Ok(Resolved { workflow_id: flow.workflow_id(), sha256, pool, registry: Some(registry) })
+    }
+
+    async fn attempt(
+        &self,
+        scope: &TenantScope,
+        request: &StartRequest,
+        resolved: Resolved,
+    ) -> Result<Attempt, StartError> {
+        let deps = &self.deps;
+        let now = deps.clock.now();
+        let workflow = self.workflow(scope, &resolved.workflow_id, resolved.sha256.as_deref()).await?;
+        let run_id = deps.ids.run_id();
+        let session: Arc<str> = request.session_id.clone().unwrap_or_else(|| run_id.to_string()).into();
+        let mut run_vars = request.vars.clone();
+        let route = self.defaults.text_route(scope).await;
+        let model = ag_kernel::vars::text_at(&run_vars, "_runtime.model").map(str::to_owned);
+        let model = model.or_else(|| route.as_ref().map(|(_, model)| model.clone()));
+        seed::root(&mut run_vars, &self.settings, route.as_ref(), self.defaults.limits(model.as_deref()));
+        let root = RunState {
+            head: RunHead {
+                run_id,
+                workflow_id: resolved.workflow_id.as_str().into(),
+                actor_id: Some(ACTOR.into()),
+                session_id: Some(session),
+                parent_run_id: None,
+                created_at: now,
+            },
+            status: RunStatus::Running,
+            current_node: workflow.entry_node().to_owned(),
+            vars: run_vars,
+            waiting: None,
+            output: None,
+            error: None,
+            updated_at: now,
+        };
+        let listeners = self.listeners(scope, &resolved, &root, now).await?;
+        let slot = match listeners.is_empty() {
+            // With listeners of its own the first tick could emit to them before they are stored.
+            true => self.local.as_ref().and_then(|local| local.reserve()),
+            false => None,
+        };
+        let mut held = self.hold(scope, &resolved, root, slot.as_deref());
+        let pending = match &slot {
+            Some(_) => self.first_tick(&mut held, &*workflow).await,
+            None => None,
+        };
+        let (mut start, place) = self.write_set(&mut held, request, &resolved, slot.as_deref(), now).await?;
+        start.runs.extend(listeners);
+        let more = start.runs.len() > 1;
+        match deps.store.start(scope, start).await? {
+            StartOutcome::Created => {}
+            StartOutcome::Existing(run) => return Ok(Attempt::Done(run)),
+            StartOutcome::KeyConflict => return Err(StartError::KeyConflict),
+            StartOutcome::StaleGeneration | StartOutcome::Stale => return Ok(Attempt::Stale),
+        }
+        self.hand_over(held, slot, place, pending, more).await;
+        Ok(Attempt::Done(run_id))
+    }
+
+    async fn hand_over(
+        &self,
+        mut held: Held,
+        slot: Option<Box<dyn Slot>>,
+        place: Placement,
+        pending: Option<EffectRequest>,
+        more: bool,
+    ) {
+        let pool = held.pool.clone();
+        if more {
+            let children: Vec<RunKey> = std::mem::take(&mut held.pending.children)
+                .iter()
+                .map(|child| RunKey { run: child.state.head.run_id, plane: held.key.plane })
+                .collect();
+            if !children.is_empty() {
+                self.deps.bell.ring(&pool, &children).await;
+            }
+        }
+        match (place, slot) {
+            (Placement::Held { .. }, Some(slot)) => {
+                held.last_seq += held.records.len() as i64;
+                held.records.clear();
+                held.pending = Pending::default();
+                slot.adopt(Box::new(held), pending);
+            }
+            (Placement::Ready, _) => self.deps.bell.ring(&pool, &[held.key]).await,
+            _ => {}
+        }
+    }
+
+    fn hold(&self, scope: &TenantScope, resolved: &Resolved, root: RunState, slot: Option<&dyn Slot>) -> Held {
+        let run_id = root.head.run_id;
+        Held {
+            key: RunKey { run: run_id, plane: scope.plane },
+            scope: scope.clone(),
+            session: slot.map_or(SessionId(0), Slot::session),
+            epoch: 1,
+            rev: 0,
+            last_seq: 0,
+            mail_in: 0,
+            seen: 0,
+            pool: resolved.pool.clone(),
+            bundle_sha256: resolved.sha256.clone(),
+            counters: Counters::default(),
+            crashes: 0,
+            tick: Tick::new(root, RunAux::default(), self.deps.limits.max_inline_bytes, self.deps.ids.clone()),
+            records: Vec::new(),
+            offloaded: Vec::new(),
+            pending: Pending::default(),
+        }
+    }
+
+    /// Steps in memory until something needs more than memory. Returns the outside effect it stopped at, if any.
+    async fn first_tick(&self, held: &mut Held, workflow: &dyn Workflow) -> Option<EffectRequest> {
+        let deps = &self.deps;
+        let answers = HostAnswers::default();
+        let since = Instant::now();
+        for _ in 0..deps.limits.first_steps {
+            if since.elapsed() > deps.limits.first_time {
+                return None;
+            }
+            match held.tick.step(workflow, &deps.env(deps.clock.now(), &answers)) {
+                Ok(Stepped::Moved) => {}
+                Ok(Stepped::Waiting | Stepped::Terminal) => return None,
+                // A code node, a file: the runner answers it; the step has changed nothing.
+                Err(_) => return None,
+                Ok(Stepped::Effect(request)) => {
+                    let handler = deps.effects.get(request.open.kind)?;
+                    if handler.class() != EffectClass::Inline {
+                        if handler.class() == EffectClass::Outside {
+                            held.tick.mark_called();
+                        }
+                        return Some(*request);
+                    }
+                    let ctx = EffectCtx {
+                        scope: &held.scope,
+                        run: &held.tick.run,
+                        bundle_sha256: held.bundle_sha256.as_deref(),
+                        outbound_key: String::new(),
+                        cancel: CancellationToken::new(),
+                        store: &*deps.store,
+                        blobs: &*deps.blobs,
+                        workflows: &*deps.workflows,
+                        clock: &*deps.clock,
+                        ids: &*deps.ids,
+                    };
+                    let answer = handler.handle(&ctx, &request).await;
+                    held.pending.children.extend(answer.children);
+                    held.pending.mail.extend(answer.mail);
+                    held.pending.artifacts.extend(answer.artifacts);
+                    held.pending.owners.extend(answer.owners);
+                    held.tick.apply(answer.outcome, answer.changes, &deps.env(deps.clock.now(), &answers));
+                }
+            }
+        }
+        None
+    }
+
+    async fn write_set(
+        &self,
+        held: &mut Held,
+        request: &StartRequest,
+        resolved: &Resolved,
+        slot: Option<&dyn Slot>,
+        now: Timestamp,
+    ) -> Result<(Start, Placement), StartError> {
+        let deps = &self.deps;
+        deps.settle_writes(held).await?;
+        held.tick.run.updated_at = deps.clock.now();
+        let place = match held.tick.run.status {
+            RunStatus::Running => match slot {
+                Some(slot) => Placement::Held { session: slot.session(), epoch: 1 },
+                None => Placement::Ready,
+            },
+            RunStatus::Waiting => Placement::Rest { wake_at: crate::commit::wake_at(held) },
+            RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled => Placement::Terminal,
+        };
+        let segments = codec::segments(&held.records, 0);
+        let last_seq = held.records.len() as i64;
+        let root = NewRun {
+            head: held.tick.run.head.clone(),
+            pool: held.pool.clone(),
+            bundle_sha256: held.bundle_sha256.clone(),
+            columns: codec::encode(&held.tick.run, &held.tick.aux, held.counters),
+            segments,
+            last_seq,
+            placement: place,
+        };
+        let mut runs = vec![root];
+        runs.extend(held.pending.children.iter().map(|child| deps.new_child(&held.pool, child)));
+        let mut owners = request.owners.clone();
+        owners.extend(held.pending.owners.iter().cloned());
+        let start = Start {
+            key: request.key.clone(),
+            generation: resolved.registry.as_ref().map(|registry| registry.generation),
+            runs,
+            artifacts: held.pending.artifacts.clone(),
+            owners,
+            mail: held.pending.mail.clone(),
+            now,
+        };
+        Ok((start, place))
+    }
+
+    async fn workflow(
+        &self,
+        scope: &TenantScope,
+        workflow_id: &str,
+        sha256: Option<&str>,
+    ) -> Result<Arc<dyn Workflow>, StartError> {
+        match self.deps.workflows.get(scope, workflow_id, sha256).await? {
+            Found::Workflow(workflow) => Ok(workflow),
+            Found::Missing(reason) => Err(StartError::Unusable(reason)),
+        }
+    }
+
+    /// One child run per `on_event` node, brought to its wait.
+    async fn listeners(
+        &self,
+        scope: &TenantScope,
+        resolved: &Resolved,
+        root: &RunState,
+        now: Timestamp,
+    ) -> Result<Vec<NewRun>, StartError> {
+        let Some(sha256) = resolved.sha256.as_deref() else { return Ok(vec![]) };
+        let deps = &self.deps;
+        let mut out = Vec::new();
+        for workflow_id in deps.workflows.listeners(scope, &resolved.workflow_id, sha256).await? {
+            let workflow = self.workflow(scope, &workflow_id, Some(sha256)).await?;
+            let kept = ["_runtime", "_limits"].into_iter().filter_map(|key| Some((key.to_owned(), root.vars.get(key)?.clone())));
+            let state = RunState {
+                head: RunHead {
+                    run_id: deps.ids.run_id(),
+                    workflow_id: workflow_id.as_str().into(),
+                    parent_run_id: Some(root.head.run_id),
+                    created_at: now,
+                    ..root.head.clone()
+                },
+                current_node: workflow.entry_node().to_owned(),
+                vars: kept.collect::<Object>(),
+                status: RunStatus::Running,
+                waiting: None,
+                output: None,
+                error: None,
+                updated_at: now,
+            };
+            out.push(self.listener(scope, resolved, state, &*workflow));
+        }
+        Ok(out)
+    }
+
+    fn listener(&self, scope: &TenantScope, resolved: &Resolved, state: RunState, workflow: &dyn Workflow) -> NewRun {
+        let deps = &self.deps;
+        let mut held = self.hold(scope, resolved, state, None);
+        let answers = HostAnswers::default();
+        for _ in 0..LISTENER_STEPS {
+            match held.tick.step(workflow, &deps.env(deps.clock.now(), &answers)) {
+                Ok(Stepped::Moved) => {}
+                _ => break,
+            }
+        }
+        let writes = held.take_writes();
+        let placement = match held.tick.run.status {
+            RunStatus::Waiting => Placement::Rest { wake_at: crate::commit::wake_at(&held) },
+            RunStatus::Running => Placement::Ready,
+            RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled => Placement::Terminal,
+        };
+        codec::add_counts(&mut held.counters, writes.counts);
+        NewRun {
+            head: held.tick.run.head.clone(),
+            pool: held.pool.clone(),
+            bundle_sha256: held.bundle_sha256.clone(),
+            columns: codec::encode(&held.tick.run, &held.tick.aux, held.counters),
+            segments: codec::segments(&writes.records, 0),
+            last_seq: writes.records.len() as i64,
+            placement,
+        }
+    }
+}
+
+/// `[a-z0-9-]{1,32}` (architecture D1): the name is part of a broker subject.
+fn is_pool_name(name: &str) -> bool {
+    (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+enum Attempt {
+    Done(RunId),
+    Stale,
+}

@@ -1,0 +1,74 @@
+//! The engine's own durable state of a run. Clients never see it; it is stored beside `vars` and changes in the
+//! same commits.
+
+use std::collections::BTreeMap;
+
+use ag_types::{EffectKind, Object, StepId, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// An effect whose `started` record is written and whose end is not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenEffect {
+    /// Node that planned it.
+    pub node_id: String,
+    /// Effect type.
+    pub kind: EffectKind,
+    /// Payload as recorded.
+    pub payload: Object,
+    /// Where the result goes.
+    pub result_key: Option<String>,
+    /// Successor.
+    pub next_node: Option<String>,
+    /// Step of the current attempt.
+    pub step_id: StepId,
+    /// Idempotency key of the ledger.
+    pub key: String,
+    /// How often this node has planned an effect in this run, this time included (difference X1).
+    pub visit: u32,
+    /// Attempt, from 1.
+    pub attempt: u32,
+    /// Start of the attempt.
+    pub started_at: Timestamp,
+    /// False while the outside has certainly not been called under this record.
+    pub called: bool,
+}
+
+/// State beside the variables.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunAux {
+    /// Effect steps planned per node.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub visits: BTreeMap<String, u32>,
+    /// The effect in flight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open: Option<OpenEffect>,
+    /// The tool batch that rests on an approval or an outside worker: its `completed` record repeats this effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_wait: Option<OpenEffect>,
+    /// Details and target of an approved batch whose tools run now; a crash resumes from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<ApprovedBatch>,
+    /// Ends of children that arrived while the run was paused; applied first when it is un-paused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Value>,
+    /// The parent wants node traces with this run's end.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub report_traces: bool,
+    /// A cancel was applied or is being applied: no more children.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub parked: bool,
+}
+
+/// An approved tool batch (architecture D9).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApprovedBatch {
+    /// The wait that was approved.
+    pub wait: ag_types::Wait,
+    /// The approving payload.
+    pub payload: Value,
+    /// A pause arrived while the tools ran; it applies at the end of the batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Option<String>>,
+}

@@ -1,0 +1,24 @@
+//! `divide`: divides the first number by the second; zero is an error.
+
+use crate::prelude::*;
+
+pub(super) const NODE: NodeType = NodeType {
+    spec: NodeSpec {
+        kind: "divide",
+        title: "Divide",
+        family: "math",
+        doc: "Divides the first number by the second; zero is an error.",
+        inputs: &[pin("a", "number"), pin("b", "number")],
+        outputs: &[pin("result", "number")],
+        ..PURE
+    },
+    behaviour: Behaviour::Pure(eval),
+};
+
+fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
+    let (a, b) = (float_or(inputs, "a", 0.0)?, float_or(inputs, "b", 1.0)?);
+    if b == 0.0 {
+        return Err(Exception::value("Division by zero").into());
+    }
+    Ok(result(number(a / b)?))
+}

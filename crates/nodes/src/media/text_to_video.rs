@@ -1,0 +1,17 @@
+//! `text_to_video`: the older name of `generate_video`.
+
+use super::generate_video::{outputs, plan};
+use crate::prelude::*;
+
+pub(super) const NODE: NodeType = NodeType {
+    spec: NodeSpec {
+        kind: "text_to_video",
+        title: "Text To Video",
+        family: "media",
+        doc: "Generates a video from a text (older name of Generate Video).",
+        inputs: &[pin("prompt", "string"), pin("video_provider", "provider_video"), pin("video_model", "model"), pin("frames", "number"), pin("fps", "number"), pin("format", "string"), pin("seed", "number"), pin("steps", "number"), pin("guidance_scale", "number"), pin("guidance_2", "number"), pin("count", "number"), pin("seeds", "array"), pin("flow_shift", "number"), pin("lora_adapters", "array")],
+        outputs: &[pin("video_artifact", "artifact_video"), pin("video_artifacts", "artifacts_video"), pin("artifact_ref", "artifact"), pin("artifact_id", "string"), pin("content_type", "string"), pin("outputs", "object"), pin("meta", "object"), pin("success", "boolean")],
+        ..EFFECT
+    },
+    behaviour: Behaviour::Effect { plan, outputs },
+};

@@ -1,0 +1,24 @@
+//! The store in one SQLite file: the embedded system of record.
+//!
+//! * [`SqliteStore::open`] — one process owns the data directory (a lock file says so), migrates the schema, and
+//!   makes every head that was not at rest ready again.
+//! * `writer` — one task owns the only writing connection; what queued while the last transaction was written is
+//!   the next transaction. Nothing is ever timed.
+//! * `ports` — the store's traits: writes are enqueued, reads go to a pool of read-only connections.
+//! * `checkpoint` — moves the write-ahead log into the database file beside the writer.
+//!
+//! Leases live in memory ([`ag_store::leases`]): after a restart nobody owns anything.
+
+mod checkpoint;
+mod error;
+mod keys;
+mod migrate;
+mod open;
+mod ports;
+mod rows;
+mod sql;
+mod store;
+mod writer;
+
+pub use open::{OpenError, SqliteOptions, Synchronous};
+pub use store::SqliteStore;

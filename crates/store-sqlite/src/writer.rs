@@ -1,0 +1,158 @@
+//! The only writer.
+//!
+//! One task owns the writing connection. It takes all that is queued, turns it into one transaction, answers, and
+//! takes what queued meanwhile: under load transactions grow, when idle a write is alone. Because nobody else writes,
+//! what it has read stays true until its own transaction changes it; therefore reading (`load`), deciding (`plan`,
+//! pure) and writing (`flush`) are separate steps and only the last is inside the transaction.
+//!
+//! Owners and ready runs in memory change right *after* the commit, under the mutex that claims take. A claim takes
+//! only what is in the ready set, and a run gets there only after the transaction that made it ready or released it
+//! has committed; so the state that a claim reads is never older than the last commit of the former holder, and no
+//! claim can slip between a commit and its release.
+
+mod direct;
+mod effects;
+mod flush;
+mod load;
+mod op;
+mod plan;
+mod state;
+mod statements;
+
+use std::{collections::VecDeque, fs::File, sync::Arc};
+
+use ag_store::Result;
+use sqlx::{Connection as _, SqliteConnection};
+use tokio::sync::{Notify, mpsc};
+
+pub(crate) use op::{Answer, Job, Op};
+
+use crate::{
+    checkpoint::PASSIVE_BYTES,
+    error::store_error,
+    store::Shared,
+    writer::state::Planes,
+};
+
+/// Write sets in one transaction.
+const BATCH: usize = 256;
+/// Payload bytes in one transaction.
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
+
+/// See the module.
+pub(crate) struct Writer {
+    conn: SqliteConnection,
+    /// Held until the last write is done.
+    _lock: File,
+    shared: Arc<Shared>,
+    checkpoint: Arc<Notify>,
+    planes: Planes,
+    written: usize,
+}
+
+impl Writer {
+    pub(crate) fn new(conn: SqliteConnection, lock: File, shared: Arc<Shared>, checkpoint: Arc<Notify>) -> Self {
+        Self { conn, _lock: lock, shared, checkpoint, planes: Planes::default(), written: 0 }
+    }
+
+    /// Runs until the queue closes or a close is asked for.
+    pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let mut waiting: VecDeque<Job> = VecDeque::new();
+        loop {
+            if waiting.is_empty() {
+                match queue.recv().await {
+                    Some(job) => waiting.push_back(job),
+                    None => break,
+                }
+            }
+            while waiting.len() < BATCH
+                && let Ok(job) = queue.try_recv()
+            {
+                waiting.push_back(job);
+            }
+            let batch = take_batch(&mut waiting);
+            if let [Job { op: Op::Close, .. }] = batch.as_slice() {
+                queue.close();
+                let marked = self.mark_clean().await;
+                for job in batch {
+                    let _ = job.reply.send(marked.clone().map(|()| Answer::Done));
+                }
+                break;
+            }
+            self.write(batch).await;
+        }
+        let _ = self.conn.close().await;
+    }
+
+    /// One transaction for all; if it fails, one for each, so that only the bad one fails.
+    async fn write(&mut self, batch: Vec<Job>) {
+        self.note_written(&batch);
+        let ops: Vec<&Op> = batch.iter().map(|job| &job.op).collect();
+        let mut answers = self.transact(&ops, false).await;
+        if answers.is_err() {
+            let mut singly = Vec::with_capacity(ops.len());
+            for op in ops {
+                singly.push(match self.transact(&[op], true).await {
+                    Ok(mut answers) => answers.pop().unwrap_or(Ok(Answer::Done)),
+                    Err(error) => Err(error),
+                });
+            }
+            answers = Ok(singly);
+        }
+        for (job, answer) in batch.into_iter().zip(answers.unwrap_or_default()) {
+            // A caller that went away does not undo its write.
+            let _ = job.reply.send(answer);
+        }
+    }
+
+    /// `careful` looks for what a repeated start has written before, which the normal case does not pay for.
+    async fn transact(&mut self, ops: &[&Op], careful: bool) -> Result<Vec<Result<Answer>>> {
+        if let [op] = ops
+            && op.is_direct()
+        {
+            return self.direct(op).await.map(|answer| vec![Ok(answer)]);
+        }
+        let mut state = self.load(ops, careful).await?;
+        let planned = plan::plan(&mut state, ops);
+        self.flush(&state, planned.writes).await?;
+        effects::apply(&self.shared, &state, &planned.forgotten);
+        self.planes.extend(state.planes);
+        Ok(planned.answers)
+    }
+
+    /// Rings for a checkpoint each time enough has been written. A transaction writes whole pages, so a small one
+    /// counts as some of them.
+    fn note_written(&mut self, batch: &[Job]) {
+        self.written += 32 * 1024 + 2 * batch.iter().map(|job| job.op.weight()).sum::<usize>();
+        if self.written >= PASSIVE_BYTES {
+            self.written = 0;
+            self.checkpoint.notify_one();
+        }
+    }
+
+    async fn mark_clean(&mut self) -> Result<()> {
+        sqlx::raw_sql("UPDATE store_state SET clean_shutdown = 1; PRAGMA wal_checkpoint(TRUNCATE);")
+            .execute(&mut self.conn)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+}
+
+/// The next transaction: consecutive run writes up to the limits, or one other operation.
+fn take_batch(waiting: &mut VecDeque<Job>) -> Vec<Job> {
+    let mut bytes = 0;
+    let mut take = 0;
+    for job in waiting.iter() {
+        let alone = job.op.is_direct() || matches!(job.op, Op::Close);
+        bytes += job.op.weight();
+        if take > 0 && (alone || bytes > BATCH_BYTES) {
+            break;
+        }
+        take += 1;
+        if alone {
+            break;
+        }
+    }
+    waiting.drain(..take).collect()
+}

@@ -1,0 +1,145 @@
+//! Every metric, with description, unit and labels.
+//!
+//! Prefix `gateway_`; counters end with `_total`, durations are seconds. The last group must stay 0 or be
+//! explained.
+
+use metrics::Unit::{Bytes, Count, Seconds};
+
+use super::definition::{Counter, Definition, Gauge, Histogram};
+
+/// From one embedded commit to a slow model call.
+const LATENCY: &[f64] = &[
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+    10.0, 30.0, 60.0, 300.0,
+];
+
+/// Sizes of shared commits and messages.
+const SIZES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+macro_rules! metrics {
+    ($($(#[$doc:meta])+ $name:ident: $type:ty = $value:expr;)+) => {
+        $($(#[$doc])+ pub static $name: $type = $value;)+
+
+        /// All of them, for descriptions, buckets and tests.
+        pub(super) static ALL: &[&dyn Definition] = &[$(&$name),+];
+    };
+}
+
+metrics! {
+    // API
+
+    /// Answered requests.
+    HTTP_REQUESTS: Counter<3> = Counter::new(
+        "gateway_http_requests_total", "Answered HTTP requests.", Count, ["route", "method", "status_class"]);
+    /// Time from request to answer; of a stream, to its first byte.
+    HTTP_DURATION: Histogram<2> = Histogram::new(
+        "gateway_http_request_duration_seconds", "Time from request to answer, of a stream to its first byte.",
+        Seconds, LATENCY, ["route", "method"]);
+    /// Requests in flight.
+    HTTP_IN_FLIGHT: Gauge<0> = Gauge::new("gateway_http_in_flight", "Requests in flight.", Count, []);
+    /// Requests refused by the security layer: `origin`, `lockout`, `auth`, `csrf`, `admin`, `body`, `concurrency`.
+    REQUESTS_REFUSED: Counter<1> = Counter::new(
+        "gateway_requests_refused_total", "Requests refused by the security layer.", Count, ["reason"]);
+    /// Keys remembered by the lockout.
+    LOCKOUT_KEYS: Gauge<0> = Gauge::new(
+        "gateway_lockout_keys", "Addresses and identities with remembered failures.", Count, []);
+    /// Audit records that did not reach the file.
+    AUDIT_LOST: Counter<0> = Counter::new(
+        "gateway_audit_records_lost_total", "Audit records that did not reach the log.", Count, []);
+
+    // Streams
+
+    /// Open ledger streams.
+    STREAMS_OPEN: Gauge<0> = Gauge::new("gateway_streams_open", "Open ledger streams.", Count, []);
+    /// Opened ledger streams.
+    STREAMS_OPENED: Counter<0> = Counter::new("gateway_streams_opened_total", "Opened ledger streams.", Count, []);
+    /// Streams cut by the server: `slow`, `drain`, `error`.
+    STREAMS_CUT: Counter<1> = Counter::new(
+        "gateway_streams_cut_total", "Ledger streams ended by the server.", Count, ["reason"]);
+    /// Time from commit to sent.
+    STREAM_LAG: Histogram<0> = Histogram::new(
+        "gateway_stream_delivery_seconds", "Time from the commit of a record to its sending.", Seconds, LATENCY, []);
+
+    // Runs
+
+    /// Started root runs.
+    RUNS_STARTED: Counter<0> = Counter::new("gateway_runs_started_total", "Started root runs.", Count, []);
+    /// Ended runs by status.
+    RUNS_ENDED: Counter<1> = Counter::new("gateway_runs_ended_total", "Ended runs.", Count, ["status"]);
+    /// Time from the request to the first record.
+    RUN_START: Histogram<0> = Histogram::new(
+        "gateway_run_start_seconds", "Time from start request to first ledger record.", Seconds, LATENCY, []);
+    /// Heads by state: `ready`, `leased`, `waiting`.
+    HEADS: Gauge<2> = Gauge::new("gateway_run_heads", "Live runs by state.", Count, ["pool", "state"]);
+    /// Age of the oldest run that is ready and owned by nobody.
+    OLDEST_READY: Gauge<1> = Gauge::new(
+        "gateway_oldest_ready_seconds", "Age of the oldest ready run without a holder.", Seconds, ["pool"]);
+    /// Commands by type and outcome: `applied`, `refused`, `duplicate`.
+    COMMANDS: Counter<2> = Counter::new("gateway_commands_total", "Commands.", Count, ["type", "outcome"]);
+
+    // Runners
+
+    /// Slots of this runner: `used`, `free`.
+    RUNNER_SLOTS: Gauge<2> = Gauge::new("gateway_runner_slots", "Slots of the runner.", Count, ["pool", "state"]);
+    /// Ticks by how they ended: `waiting`, `terminal`, `budget`, `released`, `lost`.
+    TICKS: Counter<1> = Counter::new("gateway_ticks_total", "Visits of a runner to a run.", Count, ["end"]);
+    /// Time of a tick without outside effects.
+    TICK_DURATION: Histogram<0> = Histogram::new(
+        "gateway_tick_duration_seconds", "Time of a tick.", Seconds, LATENCY, []);
+    /// Kernel steps.
+    STEPS: Counter<0> = Counter::new("gateway_steps_total", "Steps of the kernel.", Count, []);
+    /// How late timers fire.
+    TIMER_LATENESS: Histogram<0> = Histogram::new(
+        "gateway_timer_lateness_seconds", "Time from due to fired.", Seconds, LATENCY, []);
+    /// Claims by outcome: `claimed`, `taken`, `nothing`.
+    CLAIMS: Counter<1> = Counter::new("gateway_claims_total", "Claim attempts.", Count, ["outcome"]);
+
+    // Effects and providers
+
+    /// Effect attempts by kind and outcome: `done`, `waiting`, `retry`, `failed`, `cancelled`.
+    EFFECTS: Counter<2> = Counter::new("gateway_effects_total", "Effect attempts.", Count, ["kind", "outcome"]);
+    /// Time of effect attempts.
+    EFFECT_DURATION: Histogram<1> = Histogram::new(
+        "gateway_effect_duration_seconds", "Time of an effect attempt.", Seconds, LATENCY, ["kind"]);
+    /// Model calls by provider family and outcome.
+    MODEL_CALLS: Counter<2> = Counter::new("gateway_model_calls_total", "Model calls.", Count, ["family", "outcome"]);
+    /// Tokens by provider family and direction: `input`, `output`.
+    MODEL_TOKENS: Counter<2> = Counter::new(
+        "gateway_model_tokens_total", "Tokens of model calls.", Count, ["family", "direction"]);
+
+    // Store and messaging
+
+    /// Time of store operations by name.
+    STORE_DURATION: Histogram<1> = Histogram::new(
+        "gateway_store_operation_seconds", "Time of a store operation.", Seconds, LATENCY, ["operation"]);
+    /// Failed store operations.
+    STORE_ERRORS: Counter<1> = Counter::new(
+        "gateway_store_errors_total", "Failed store operations.", Count, ["operation"]);
+    /// Write sets that shared a transaction.
+    COMMIT_BATCH: Histogram<0> = Histogram::new(
+        "gateway_commit_batch_size", "Write sets in one transaction.", Count, SIZES, []);
+    /// Connections by state: `used`, `idle`, `waiting`.
+    DB_CONNECTIONS: Gauge<1> = Gauge::new("gateway_db_connections", "Database connections.", Count, ["state"]);
+    /// Size of the database on disk.
+    DB_SIZE: Gauge<0> = Gauge::new("gateway_db_size_bytes", "Size of the database files.", Bytes, []);
+    /// Wake-ups: `sent`, `received`, `lost`.
+    WAKEUPS: Counter<1> = Counter::new("gateway_wakeups_total", "Wake-ups of runs.", Count, ["event"]);
+    /// 1 while a broker is away and its node falls back: `nats`, `redis`.
+    DEGRADED: Gauge<1> = Gauge::new(
+        "gateway_degraded", "1 while a broker is away and the node falls back to its own means.", Count, ["broker"]);
+
+    // Correctness
+
+    /// Writes refused because the run changed hands.
+    STALE_WRITES: Counter<0> = Counter::new(
+        "gateway_stale_writes_refused_total", "Writes refused because the run had changed hands.", Count, []);
+    /// Work that only a sweep found: `ready`, `mail`, `timer`, `child`, `session`.
+    FOUND_BY_SWEEP: Counter<1> = Counter::new(
+        "gateway_found_by_sweep_total", "Work that no wake-up had announced.", Count, ["kind"]);
+    /// Feed messages that were not the next one and caused a read.
+    FEED_GAPS: Counter<0> = Counter::new(
+        "gateway_feed_gaps_filled_total", "Feed gaps filled from the database.", Count, []);
+    /// Runs parked after crashes of their holders.
+    RUNS_PARKED: Counter<0> = Counter::new(
+        "gateway_runs_parked_total", "Runs parked after repeated runner crashes.", Count, []);
+}

@@ -1,0 +1,91 @@
+//! Runs one call.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::args::Args;
+use crate::call::{ToolCall, ToolResult};
+use crate::context::{CANCELLED, ExecPolicy, Stop, ToolContext};
+use crate::normalise;
+use crate::tools::web_search::SearchEngine;
+use crate::tools::{self, Files, Run};
+
+/// What the tools of one process share.
+#[derive(Clone)]
+pub struct Toolbox {
+    pub(crate) exec: Arc<ExecPolicy>,
+    pub(crate) search: Option<Arc<dyn SearchEngine>>,
+}
+
+impl fmt::Debug for Toolbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Toolbox")
+            .field("exec", &self.exec)
+            .field("search", &self.search.is_some())
+            .finish()
+    }
+}
+
+impl Toolbox {
+    /// `search` is `None` where no engine may be reached.
+    #[must_use]
+    pub fn new(exec: ExecPolicy, search: Option<Arc<dyn SearchEngine>>) -> Self {
+        Self {
+            exec: Arc::new(exec),
+            search,
+        }
+    }
+
+    /// Normalises, runs and records one call. Never fails: what goes wrong is a failure record.
+    ///
+    /// A call that outlives the context's timeout, or whose token is cancelled, is abandoned: its processes are killed,
+    /// its file walk stops at the next file. What it wrote before stays.
+    pub async fn execute(&self, call: &ToolCall, ctx: &ToolContext) -> ToolResult {
+        let outcome = self.run(call, ctx).await;
+        normalise::result(call, outcome)
+    }
+
+    async fn run(&self, call: &ToolCall, ctx: &ToolContext) -> Result<Value, String> {
+        let tool = tools::find(&call.name)
+            .filter(|_| self.exec.allowed || call.name != tools::execute_command::NAME)
+            .ok_or_else(|| format!("Tool '{}' not found", call.name))?;
+        let arguments =
+            normalise::arguments(tools::spec(tool), &call.arguments).map_err(|error| error.to_string())?;
+        let args = Args(arguments);
+        // Whatever ends the wait also ends the work.
+        let token = ctx.cancel.child_token();
+        let guard = token.clone().drop_guard();
+        let work = async {
+            match tool.run {
+                Run::Blocking(run) => {
+                    let files = Files {
+                        workspace: Arc::clone(&ctx.workspace),
+                        stop: Stop::new(token.clone()),
+                    };
+                    let task = tokio::task::spawn_blocking(move || {
+                        files.workspace.ensure_root().map_err(|error| error.to_string())?;
+                        run(&args, &files)
+                    });
+                    task.await
+                        .unwrap_or_else(|error| Err(format!("Tool execution failed: {error}")))
+                }
+                Run::Async(run) => run(&args, self, ctx).await,
+                Run::Runtime => Err(format!("{} is executed by the runtime", call.name)),
+            }
+        };
+        let outcome = tokio::select! {
+            biased;
+            () = ctx.cancel.cancelled() => Err(CANCELLED.to_owned()),
+            done = tokio::time::timeout(ctx.timeout, work) => {
+                done.unwrap_or_else(|_| Err(format!("Tool timeout after {}s", ctx.timeout.as_secs_f64())))
+            }
+        };
+        drop(guard);
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+//! The runs that this runner holds, and how to reach their drives.
+
+use std::collections::HashMap;
+
+use ag_engine::CancelSignal;
+use ag_types::RunKey;
+use parking_lot::Mutex;
+
+/// Held runs.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    runs: Mutex<HashMap<RunKey, CancelSignal>>,
+}
+
+impl Board {
+    pub(crate) fn add(&self, key: RunKey) -> CancelSignal {
+        let signal = CancelSignal::default();
+        self.runs.lock().insert(key, signal.clone());
+        signal
+    }
+
+    pub(crate) fn remove(&self, key: RunKey) {
+        self.runs.lock().remove(&key);
+    }
+
+    /// Tells the drive of a run to read its mail; a run that is not held here is somebody else's business.
+    pub(crate) fn cancel(&self, key: RunKey) {
+        if let Some(signal) = self.runs.lock().get(&key) {
+            signal.fire();
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.runs.lock().len()
+    }
+}

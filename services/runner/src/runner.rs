@@ -1,0 +1,153 @@
+//! A runner: one or more sessions, one after the other, until it is told to stop.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use ag_engine::Deps;
+use ag_store::{NewSession, StoreError};
+use ag_types::{SessionId, SystemScope};
+use parking_lot::RwLock;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{board::Board, timers::Timers};
+
+pub(crate) const SCOPE: SystemScope = SystemScope::new("runner");
+
+/// Settings of a runner.
+#[derive(Debug, Clone)]
+pub struct RunnerOptions {
+    /// Pool whose runs it executes.
+    pub pool: Arc<str>,
+    /// Runs in flight at most.
+    pub slots: usize,
+    /// Host and process, for people.
+    pub node: String,
+    /// How long a drain waits for effects in flight before they are handed back.
+    pub drain: Duration,
+}
+
+impl Default for RunnerOptions {
+    fn default() -> Self {
+        Self { pool: "default".into(), slots: 256, node: "local".to_owned(), drain: Duration::from_secs(30) }
+    }
+}
+
+/// One incarnation.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    /// Fires when the authority is gone: every task stops at once.
+    pub(crate) abort: CancellationToken,
+}
+
+/// The worker role.
+pub struct Runner {
+    pub(crate) deps: Arc<Deps>,
+    pub(crate) options: RunnerOptions,
+    pub(crate) slots: Arc<Semaphore>,
+    /// Runs whose holders crashed twice go one at a time, so that the third crash names the culprit.
+    pub(crate) suspects: Arc<Semaphore>,
+    pub(crate) board: Board,
+    pub(crate) timers: Timers,
+    pub(crate) session: RwLock<Option<Session>>,
+    /// Look for candidates in the store instead of waiting for the bell.
+    pub(crate) look: Notify,
+    pub(crate) look_wanted: AtomicBool,
+    pub(crate) drain: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Runner {
+    /// A runner that does nothing before [`Runner::run`].
+    pub fn new(deps: Arc<Deps>, options: RunnerOptions) -> Arc<Self> {
+        Arc::new(Self {
+            slots: Arc::new(Semaphore::new(options.slots)),
+            suspects: Arc::new(Semaphore::new(1)),
+            board: Board::default(),
+            timers: Timers::default(),
+            session: RwLock::new(None),
+            look: Notify::new(),
+            look_wanted: AtomicBool::new(true),
+            drain: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            deps,
+            options,
+        })
+    }
+
+    /// Opens the first session; afterwards starts in the same process may hand runs over.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store refuses.
+    pub async fn open(&self) -> Result<(), StoreError> {
+        let id = self.deps.ids.session_id();
+        let session = NewSession { id, pool: self.options.pool.clone(), node: self.options.node.clone() };
+        self.deps.store.open_session(&SCOPE, session).await?;
+        *self.session.write() = Some(Session { id, abort: CancellationToken::new() });
+        Ok(())
+    }
+
+    /// Works until `shutdown` fires, then drains: ticks reach a boundary, effects get the drain time, the rest is
+    /// handed back.
+    pub async fn run(self: &Arc<Self>, shutdown: CancellationToken) {
+        loop {
+            let session = self.session.read().clone();
+            let Some(session) = session else {
+                if !self.reopen(&shutdown).await {
+                    return;
+                }
+                continue;
+            };
+            let lost = session.abort.clone();
+            tokio::select! {
+                () = shutdown.cancelled() => {
+                    self.leave(&session).await;
+                    return;
+                }
+                () = lost.cancelled() => {
+                    tracing::error!(session.id = %session.id, "session lost, all its tasks were stopped");
+                    *self.session.write() = None;
+                }
+                () = self.work(&session) => {}
+            }
+        }
+    }
+
+    /// A new session after the old one was lost. False when told to stop meanwhile.
+    async fn reopen(&self, shutdown: &CancellationToken) -> bool {
+        while let Err(error) = self.open().await {
+            tracing::warn!(%error, "cannot open a session");
+            tokio::select! {
+                () = shutdown.cancelled() => return false,
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+            }
+        }
+        true
+    }
+
+    async fn work(self: &Arc<Self>, session: &Session) {
+        tokio::join!(self.claim_loop(session), self.beat_loop(session), self.timer_loop(), self.control_loop(session));
+    }
+
+    async fn leave(&self, session: &Session) {
+        self.drain.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(self.options.drain, self.tasks.wait()).await.is_err() {
+            tracing::info!(runs = self.board.len(), "drain time is over, handing back what is in flight");
+        }
+        session.abort.cancel();
+        self.tasks.wait().await;
+        match self.deps.store.close_session(&SCOPE, session.id, true).await {
+            Ok(woken) => {
+                for woken in woken {
+                    self.deps.bell.ring(&woken.pool, &[woken.key]).await;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the session could not be closed; it expires by itself"),
+        }
+        *self.session.write() = None;
+    }
+}
