@@ -119,7 +119,7 @@ CREATE TABLE start_keys (
   PRIMARY KEY (plane_id, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX start_keys_run ON start_keys (run_id);
-CREATE INDEX start_keys_created ON start_keys (created_at);
+CREATE INDEX start_keys_created ON start_keys (plane_id, created_at);
 
 -- Ids that clients can name like runs and that are none: session_memory_…, global_memory.
 CREATE TABLE memory_owners (

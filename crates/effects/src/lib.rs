@@ -6,6 +6,11 @@
 pub mod artifacts;
 pub mod handler;
 pub mod host;
+pub mod llm_call;
+pub mod model_residency;
+pub mod routes;
+#[cfg(test)]
+mod test_kit;
 
 pub use host::{Host, HostQuestion};
 pub use handler::{Answer, Child, EffectClass, EffectCtx, EffectHandler, EffectRegistry, ResolvedWorkflow, Tools, ToolsDone, WorkflowDirectory};

@@ -46,8 +46,16 @@ fn text<T: serde::Serialize>(value: &T) -> Arc<str> {
 /// [`StoreError::Corrupt`] naming the column.
 pub fn decode(head: RunHead, columns: &RunColumns) -> Result<(RunState, RunAux), StoreError> {
     let vars: Object = parse("runs.vars", &columns.vars)?;
-    let waiting = columns.wait.as_deref().map(|wait| parse("runs.wait", wait)).transpose()?;
-    let output: Option<Value> = columns.output.as_deref().map(|output| parse("runs.output", output)).transpose()?;
+    let waiting = columns
+        .wait
+        .as_deref()
+        .map(|wait| parse("runs.wait", wait))
+        .transpose()?;
+    let output: Option<Value> = columns
+        .output
+        .as_deref()
+        .map(|output| parse("runs.output", output))
+        .transpose()?;
     let aux = parse("runs.meta", &columns.meta)?;
     let run = RunState {
         head,
@@ -63,7 +71,10 @@ pub fn decode(head: RunHead, columns: &RunColumns) -> Result<(RunState, RunAux),
 }
 
 fn parse<T: serde::de::DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::Corrupt { what, detail: error.to_string() })
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt {
+        what,
+        detail: error.to_string(),
+    })
 }
 
 /// Adds what a tick counted.
@@ -86,12 +97,20 @@ pub fn segments(records: &[String], last_seq: i64) -> Vec<Segment> {
         lines.push_str(record);
         seq += 1;
         if lines.len() >= SEGMENT_BYTES || (seq - first + 1) as usize >= SEGMENT_RECORDS {
-            out.push(Segment { first_seq: first, last_seq: seq, lines: std::mem::take(&mut lines).into() });
+            out.push(Segment {
+                first_seq: first,
+                last_seq: seq,
+                lines: std::mem::take(&mut lines).into(),
+            });
             first = seq + 1;
         }
     }
     if !lines.is_empty() {
-        out.push(Segment { first_seq: first, last_seq: seq, lines: lines.into() });
+        out.push(Segment {
+            first_seq: first,
+            last_seq: seq,
+            lines: lines.into(),
+        });
     }
     out
 }
@@ -104,7 +123,13 @@ mod tests {
     fn segments_are_dense_and_bounded() {
         let records: Vec<String> = (0..150).map(|i| format!("{{\"n\":{i}}}")).collect();
         let packed = segments(&records, 7);
-        assert_eq!(packed.iter().map(|s| (s.first_seq, s.last_seq)).collect::<Vec<_>>(), [(8, 71), (72, 135), (136, 157)]);
+        assert_eq!(
+            packed
+                .iter()
+                .map(|s| (s.first_seq, s.last_seq))
+                .collect::<Vec<_>>(),
+            [(8, 71), (72, 135), (136, 157)]
+        );
         let lines: Vec<&str> = packed.iter().flat_map(|s| s.lines.split('\n')).collect();
         assert_eq!(lines, records);
         assert!(segments(&[], 7).is_empty());

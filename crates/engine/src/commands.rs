@@ -5,17 +5,20 @@ use ag_store::{CommandTarget, MailKind, NewCommand, PostOutcome, StoreError};
 use ag_types::{Object, RunId, RunKey, TenantScope};
 use serde_json::{Value, json};
 
-use crate::{
-    Deps, handlers,
-    mailroom::RUN_HAS_ENDED,
-};
+use crate::{Deps, handlers, mailroom::RUN_HAS_ENDED};
 
 /// Attempts to reach a tree that changes under our feet.
 const MAX_RESOLVES: usize = 16;
 
 /// Command types in the order of the contract's error text.
-pub const COMMAND_TYPES: [&str; 6] =
-    ["pause", "resume", "cancel", "emit_event", "update_schedule", "compact_memory"];
+pub const COMMAND_TYPES: [&str; 6] = [
+    "pause",
+    "resume",
+    "cancel",
+    "emit_event",
+    "update_schedule",
+    "compact_memory",
+];
 
 /// A command as the client sent it.
 #[derive(Debug, Clone)]
@@ -63,7 +66,10 @@ struct Targets {
 
 impl Targets {
     fn refused(text: &str) -> Self {
-        Self { targets: vec![], outcome: Some(text.to_owned()) }
+        Self {
+            targets: vec![],
+            outcome: Some(text.to_owned()),
+        }
     }
 }
 
@@ -78,7 +84,11 @@ impl Deps {
         request: CommandRequest,
     ) -> Result<CommandReceipt, CommandError> {
         if let Some(known) = self.store.command(scope, &request.command_id).await? {
-            return Ok(CommandReceipt { accepted: false, duplicate: true, seq: known.seq });
+            return Ok(CommandReceipt {
+                accepted: false,
+                duplicate: true,
+                seq: known.seq,
+            });
         }
         for _ in 0..MAX_RESOLVES {
             let targets = self.targets(scope, &request).await?;
@@ -100,13 +110,24 @@ impl Deps {
                         self.bell.ring(&woken.pool, &[woken.key]).await;
                     }
                     for (session, run) in preempt {
-                        let key = RunKey { run, plane: scope.plane };
+                        let key = RunKey {
+                            run,
+                            plane: scope.plane,
+                        };
                         self.bell.control(session, Control::Cancel(key)).await;
                     }
-                    return Ok(CommandReceipt { accepted: true, duplicate: false, seq });
+                    return Ok(CommandReceipt {
+                        accepted: true,
+                        duplicate: false,
+                        seq,
+                    });
                 }
                 PostOutcome::Duplicate { seq } => {
-                    return Ok(CommandReceipt { accepted: false, duplicate: true, seq });
+                    return Ok(CommandReceipt {
+                        accepted: false,
+                        duplicate: true,
+                        seq,
+                    });
                 }
                 PostOutcome::Stale => {}
             }
@@ -122,16 +143,26 @@ impl Deps {
         let run: RunId = request.run_id.trim().parse().map_err(|_| unknown())?;
         let row = self.store.run(scope, run).await?.ok_or_else(unknown)?;
         let terminal = row.columns.status.is_terminal();
-        let one = |run: RunId, kind: MailKind, body: Value| CommandTarget { run, kind, body: body.to_string().into() };
+        let one = |run: RunId, kind: MailKind, body: Value| CommandTarget {
+            run,
+            kind,
+            body: body.to_string().into(),
+        };
         let payload = &request.payload;
         match request.kind.as_str() {
             "resume" if payload.contains_key("payload") => {
                 if terminal {
                     return Ok(Targets::refused(RUN_HAS_ENDED));
                 }
-                let key = payload.get("wait_key").or_else(|| payload.get("waitKey")).cloned();
+                let key = payload
+                    .get("wait_key")
+                    .or_else(|| payload.get("waitKey"))
+                    .cloned();
                 let body = json!({"wait_key": key, "payload": payload.get("payload")});
-                Ok(Targets { targets: vec![one(run, MailKind::Resume, body)], outcome: None })
+                Ok(Targets {
+                    targets: vec![one(run, MailKind::Resume, body)],
+                    outcome: None,
+                })
             }
             kind @ ("pause" | "resume" | "cancel") => {
                 let kind = match kind {
@@ -148,7 +179,8 @@ impl Deps {
                     true => self.store.live_below(scope, run).await?,
                     false => vec![run],
                 };
-                let targets: Vec<CommandTarget> = runs.into_iter().map(|run| one(run, kind, body.clone())).collect();
+                let targets: Vec<CommandTarget> =
+                    runs.into_iter().map(|run| one(run, kind, body.clone())).collect();
                 let outcome = targets.is_empty().then(|| RUN_HAS_ENDED.to_owned());
                 Ok(Targets { targets, outcome })
             }
@@ -160,12 +192,18 @@ impl Deps {
                 }
                 let mut body = Value::Object(payload.clone());
                 body["requested_run_id"] = request.run_id.as_str().into();
-                Ok(Targets { targets: vec![one(root, MailKind::UpdateSchedule, body)], outcome: None })
+                Ok(Targets {
+                    targets: vec![one(root, MailKind::UpdateSchedule, body)],
+                    outcome: None,
+                })
             }
             _ if terminal => Ok(Targets::refused(RUN_HAS_ENDED)),
             _ => {
                 let body = Value::Object(payload.clone());
-                Ok(Targets { targets: vec![one(run, MailKind::CompactMemory, body)], outcome: None })
+                Ok(Targets {
+                    targets: vec![one(run, MailKind::CompactMemory, body)],
+                    outcome: None,
+                })
             }
         }
     }
@@ -175,7 +213,12 @@ impl Deps {
         let mut current = run;
         // Trees are shallow; the bound only protects against a damaged parent chain.
         for _ in 0..1_024 {
-            match self.store.run(scope, current).await?.and_then(|row| row.head.parent_run_id) {
+            match self
+                .store
+                .run(scope, current)
+                .await?
+                .and_then(|row| row.head.parent_run_id)
+            {
                 Some(parent) => current = parent,
                 None => break,
             }
@@ -184,13 +227,24 @@ impl Deps {
     }
 
     /// An external event: exactly the key, no wildcard (kernel spec §8.4).
-    async fn event_targets(&self, scope: &TenantScope, request: &CommandRequest) -> Result<Targets, CommandError> {
+    async fn event_targets(
+        &self,
+        scope: &TenantScope,
+        request: &CommandRequest,
+    ) -> Result<Targets, CommandError> {
         let payload = &request.payload;
         let text = |keys: &[&str]| {
-            let found = keys.iter().find_map(|key| payload.get(*key).and_then(Value::as_str));
-            found.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+            let found = keys
+                .iter()
+                .find_map(|key| payload.get(*key).and_then(Value::as_str));
+            found
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
         };
-        let Some(name) = text(&["name"]) else { return Ok(Targets::refused("emit_event requires payload.name")) };
+        let Some(name) = text(&["name"]) else {
+            return Ok(Targets::refused("emit_event requires payload.name"));
+        };
         let event_scope = text(&["scope"]).map_or_else(|| "session".to_owned(), |scope| scope.to_lowercase());
         let session = text(&["session_id", "sessionId"]).unwrap_or_else(|| request.run_id.clone());
         let id = match event_scope.as_str() {
@@ -201,7 +255,9 @@ impl Deps {
             other => return Ok(Targets::refused(&format!("unknown event scope: '{other}'"))),
         };
         let Some(id) = id else {
-            return Ok(Targets::refused(&format!("missing scope id for scope='{event_scope}'")));
+            return Ok(Targets::refused(&format!(
+                "missing scope id for scope='{event_scope}'"
+            )));
         };
         let envelope = json!({
             "event_id": text(&["event_id", "eventId"]),
@@ -218,10 +274,16 @@ impl Deps {
             .iter()
             .map(|listener| {
                 let mail = handlers::event_mail(listener, &envelope);
-                CommandTarget { run: mail.to, kind: mail.kind, body: mail.body }
+                CommandTarget {
+                    run: mail.to,
+                    kind: mail.kind,
+                    body: mail.body,
+                }
             })
             .collect();
-        Ok(Targets { targets, outcome: None })
+        Ok(Targets {
+            targets,
+            outcome: None,
+        })
     }
 }
-

@@ -55,7 +55,9 @@ impl Deps {
                 held.mail_in = mail_in;
                 held.rev += 1;
                 self.after_commit(held, commit).await;
-                Ok(Written::Done { mail: mail_in > held.seen })
+                Ok(Written::Done {
+                    mail: mail_in > held.seen,
+                })
             }
             CommitOutcome::Stale { mail_in } => {
                 held.mail_in = mail_in;
@@ -101,7 +103,12 @@ impl Deps {
         let segments = codec::segments(&held.records, held.last_seq);
         let last_seq = held.last_seq + held.records.len() as i64;
         let columns = codec::encode(&held.tick.run, &held.tick.aux, held.counters);
-        let children = held.pending.children.iter().map(|child| self.new_child(&held.pool, child)).collect();
+        let children = held
+            .pending
+            .children
+            .iter()
+            .map(|child| self.new_child(&held.pool, child))
+            .collect();
         let pending = &held.pending;
         Ok(Commit {
             session: held.session,
@@ -144,10 +151,15 @@ impl Deps {
         let pending = std::mem::take(&mut held.pending);
         let mut items: Vec<FeedItem> = (first..)
             .zip(records)
-            .map(|(seq, line)| FeedItem::Record { seq, line: (line.len() <= FEED_INLINE_BYTES).then(|| line.into()) })
+            .map(|(seq, line)| FeedItem::Record {
+                seq,
+                line: (line.len() <= FEED_INLINE_BYTES).then(|| line.into()),
+            })
             .collect();
         if commit.rest == Rest::Terminal {
-            items.push(FeedItem::Terminal { last_seq: held.last_seq });
+            items.push(FeedItem::Terminal {
+                last_seq: held.last_seq,
+            });
         }
         if !items.is_empty() {
             self.feed.publish(held.key, items).await;
@@ -169,19 +181,33 @@ impl Deps {
         let max = held.tick.max_inline();
         let mut taken = Vec::new();
         let run = &mut held.tick.run;
-        ag_kernel::offload::offload_terminal(run.head.run_id, &mut run.vars, run.output.as_mut(), max, &mut taken);
+        ag_kernel::offload::offload_terminal(
+            run.head.run_id,
+            &mut run.vars,
+            run.output.as_mut(),
+            max,
+            &mut taken,
+        );
         held.offloaded.append(&mut taken);
     }
 
-    async fn store_offloaded(&self, held: &mut Held, more: Vec<ag_kernel::OffloadedValue>) -> Result<(), Stop> {
+    async fn store_offloaded(
+        &self,
+        held: &mut Held,
+        more: Vec<ag_kernel::OffloadedValue>,
+    ) -> Result<(), Stop> {
         let mut values = std::mem::take(&mut held.offloaded);
         values.extend(more);
         for value in values {
             let run = &held.tick.run;
-            let tags: Tags = [("source", value.source), ("path", value.path.as_str()), ("kind", value.kind)]
-                .map(|(name, text)| (name.to_owned(), text.to_owned()))
-                .into_iter()
-                .collect();
+            let tags: Tags = [
+                ("source", value.source),
+                ("path", value.path.as_str()),
+                ("kind", value.kind),
+            ]
+            .map(|(name, text)| (name.to_owned(), text.to_owned()))
+            .into_iter()
+            .collect();
             let new = NewArtifact {
                 run_id: Some(run.head.run_id.to_string()),
                 content_type: value.content_type.to_owned(),
@@ -217,7 +243,12 @@ pub fn end_of_child(held: &Held, traces: Option<serde_json::Value>) -> Option<Ou
         map.insert("node_traces".to_owned(), traces);
     }
     let body: Arc<str> = payload.to_string().into();
-    Some(OutMail { to: parent, kind: ag_store::MailKind::ChildDone, body, command_id: None })
+    Some(OutMail {
+        to: parent,
+        kind: ag_store::MailKind::ChildDone,
+        body,
+        command_id: None,
+    })
 }
 
 /// Due time of the timer that a resting run needs: none while it is paused.

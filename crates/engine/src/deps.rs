@@ -73,7 +73,11 @@ pub struct Deps {
 
 impl Deps {
     /// The environment of one step.
-    pub fn env<'a>(&'a self, now: ag_types::Timestamp, host: &'a ag_kernel::HostAnswers) -> ag_kernel::StepEnv<'a> {
+    pub fn env<'a>(
+        &'a self,
+        now: ag_types::Timestamp,
+        host: &'a ag_kernel::HostAnswers,
+    ) -> ag_kernel::StepEnv<'a> {
         ag_kernel::StepEnv {
             now,
             zone: &self.zone,

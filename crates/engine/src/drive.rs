@@ -86,7 +86,12 @@ impl Deps {
     ///
     /// # Errors
     /// [`Stop`] when authority or the store is lost; the run then stands where its last commit left it.
-    pub async fn drive(&self, held: &mut Held, signals: &Signals, pending: Option<EffectRequest>) -> Result<Ended, Stop> {
+    pub async fn drive(
+        &self,
+        held: &mut Held,
+        signals: &Signals,
+        pending: Option<EffectRequest>,
+    ) -> Result<Ended, Stop> {
         let drive = self.drive_inner(held, signals, pending);
         tokio::select! {
             biased;
@@ -101,7 +106,15 @@ impl Deps {
         signals: &Signals,
         pending: Option<EffectRequest>,
     ) -> Result<Ended, Stop> {
-        let workflow = match self.workflows.get(&held.scope, &held.tick.run.head.workflow_id, held.bundle_sha256.as_deref()).await {
+        let workflow = match self
+            .workflows
+            .get(
+                &held.scope,
+                &held.tick.run.head.workflow_id,
+                held.bundle_sha256.as_deref(),
+            )
+            .await
+        {
             Ok(Found::Workflow(workflow)) => workflow,
             Ok(Found::Missing(reason)) => return self.fail_missing(held, reason).await,
             Err(error) => return Err(error.into()),
@@ -118,10 +131,10 @@ impl Deps {
             }
         }
         let mut budget = Budget::new(self);
-        if let Some(request) = pending {
-            if let Flow::Rest = self.perform(held, signals, request, &mut budget).await? {
-                return self.rest(held).await;
-            }
+        if let Some(request) = pending
+            && let Flow::Rest = self.perform(held, signals, request, &mut budget).await?
+        {
+            return self.rest(held).await;
         }
         loop {
             if held.tick.aux.batch.is_some() {
@@ -186,7 +199,12 @@ impl Deps {
         call: &HostCall,
     ) -> Option<Result<serde_json::Value, Exception>> {
         let cancel = signals.cancel.token();
-        let question = HostQuestion { scope: &held.scope, run: &held.tick.run, call, cancel: &cancel };
+        let question = HostQuestion {
+            scope: &held.scope,
+            run: &held.tick.run,
+            call,
+            cancel: &cancel,
+        };
         tokio::select! {
             biased;
             () = cancel.cancelled() => None,
@@ -208,7 +226,10 @@ impl Deps {
         request: EffectRequest,
         budget: &mut Budget,
     ) -> Result<Flow, Stop> {
-        let class = self.effects.get(request.open.kind).map_or(EffectClass::Inline, |handler| handler.class());
+        let class = self
+            .effects
+            .get(request.open.kind)
+            .map_or(EffectClass::Inline, |handler| handler.class());
         match class {
             EffectClass::Inline => {}
             EffectClass::ReadsStore => {
@@ -247,7 +268,10 @@ impl Deps {
         budget: &mut Budget,
     ) -> Result<Flow, Stop> {
         let answer = match self.effects.get(request.open.kind) {
-            None => Answer::failed(format!("No effect handler registered for {}", request.open.kind.as_str())),
+            None => Answer::failed(format!(
+                "No effect handler registered for {}",
+                request.open.kind.as_str()
+            )),
             Some(handler) => {
                 let cancel = signals.cancel.token();
                 let ctx = self.effect_ctx(held, &cancel, &request);
@@ -262,22 +286,38 @@ impl Deps {
                 }
             }
         };
-        let outside = self.effects.get(request.open.kind).is_some_and(|handler| handler.class() == EffectClass::Outside);
+        let outside = self
+            .effects
+            .get(request.open.kind)
+            .is_some_and(|handler| handler.class() == EffectClass::Outside);
         let answers = HostAnswers::default();
         held.pending.children.extend(answer.children);
         held.pending.mail.extend(answer.mail);
         held.pending.artifacts.extend(answer.artifacts);
         held.pending.owners.extend(answer.owners);
         held.pending.progress |= outside;
-        held.tick.apply(answer.outcome, answer.changes, &self.env(self.clock.now(), &answers));
+        held.tick.apply(
+            answer.outcome,
+            answer.changes,
+            &self.env(self.clock.now(), &answers),
+        );
         if outside {
             // Time spent outside is nobody else's waiting time.
             budget.restart();
         }
-        Ok(if held.tick.run.status == RunStatus::Running { Flow::Continue } else { Flow::Rest })
+        Ok(if held.tick.run.status == RunStatus::Running {
+            Flow::Continue
+        } else {
+            Flow::Rest
+        })
     }
 
-    fn effect_ctx<'a>(&'a self, held: &'a Held, cancel: &CancellationToken, request: &EffectRequest) -> EffectCtx<'a> {
+    fn effect_ctx<'a>(
+        &'a self,
+        held: &'a Held,
+        cancel: &CancellationToken,
+        request: &EffectRequest,
+    ) -> EffectCtx<'a> {
         let open = &request.open;
         EffectCtx {
             scope: &held.scope,
@@ -297,8 +337,12 @@ impl Deps {
     /// crash resumes here.
     async fn run_batch(&self, held: &mut Held, signals: &Signals) -> Result<(), Stop> {
         self.commit_and_drain(held).await?;
-        let Some(batch) = held.tick.aux.batch.clone() else { return Ok(()) };
-        let Some(open) = held.tick.aux.tool_wait.clone() else { return Ok(()) };
+        let Some(batch) = held.tick.aux.batch.clone() else {
+            return Ok(());
+        };
+        let Some(open) = held.tick.aux.tool_wait.clone() else {
+            return Ok(());
+        };
         let request = EffectRequest { open };
         let cancel = signals.cancel.token();
         let ctx = self.effect_ctx(held, &cancel, &request);
@@ -308,7 +352,9 @@ impl Deps {
             done = self.tools.run_approved(&ctx, &batch) => Some(done),
         };
         drop(ctx);
-        let Some(done) = done else { return self.interrupted(held, signals).await };
+        let Some(done) = done else {
+            return self.interrupted(held, signals).await;
+        };
         held.pending.artifacts.extend(done.artifacts);
         held.pending.owners.extend(done.owners);
         held.pending.progress = true;
@@ -372,7 +418,10 @@ impl Deps {
             return self.rest(held).await;
         }
         let answers = HostAnswers::default();
-        held.tick.fail(&Exception::of("KeyError", reason), &self.env(self.clock.now(), &answers));
+        held.tick.fail(
+            &Exception::of("KeyError", reason),
+            &self.env(self.clock.now(), &answers),
+        );
         self.rest(held).await
     }
 }
@@ -386,7 +435,12 @@ struct Budget {
 
 impl Budget {
     fn new(deps: &Deps) -> Self {
-        Self { steps: 0, max_steps: deps.limits.max_steps, since: Instant::now(), max_time: deps.limits.max_time }
+        Self {
+            steps: 0,
+            max_steps: deps.limits.max_steps,
+            since: Instant::now(),
+            max_time: deps.limits.max_time,
+        }
     }
 
     fn restart(&mut self) {

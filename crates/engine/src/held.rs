@@ -84,9 +84,10 @@ impl Held {
         max_inline: usize,
         ids: Arc<dyn IdGen>,
     ) -> Result<Self, StoreError> {
-        let columns = claimed
-            .columns
-            .ok_or(StoreError::Corrupt { what: "claim", detail: "state was not sent".to_owned() })?;
+        let columns = claimed.columns.ok_or(StoreError::Corrupt {
+            what: "claim",
+            detail: "state was not sent".to_owned(),
+        })?;
         let (run, aux) = codec::decode(claimed.head, &columns)?;
         Ok(Self {
             key: claimed.key,

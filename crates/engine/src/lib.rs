@@ -23,9 +23,9 @@ pub mod start;
 pub mod traces;
 pub mod workflows;
 
+pub use ag_effects::{Host, HostQuestion};
 pub use commands::{CommandError, CommandReceipt, CommandRequest};
 pub use commit::Stop;
-pub use ag_effects::{Host, HostQuestion};
 pub use deps::{Deps, TickLimits};
 pub use drive::{CancelSignal, Ended, Signals};
 pub use held::Held;

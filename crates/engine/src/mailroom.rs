@@ -1,6 +1,6 @@
 //! Mail applied to a held run, in order, between steps (architecture D2). Cancel is taken first.
 
-use ag_kernel::control::ScheduleUpdate;
+use ag_kernel::{control::ScheduleUpdate, vars};
 use ag_store::{Mail, MailKind, OutMail};
 use ag_types::{RunId, RunKey, SystemScope, Timestamp, WaitReason};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::{Deps, Held, commit::Stop, interval};
 const SCOPE: SystemScope = SystemScope::new("mail of a held run");
 
 /// Outcome text of commands whose target has ended.
-pub const RUN_HAS_ENDED: &str = "run has ended";
+pub(crate) const RUN_HAS_ENDED: &str = "run has ended";
 
 impl Deps {
     /// Reads and applies all unread mail. Afterwards the run is running, waiting or terminal; an approved tool batch
@@ -22,7 +22,8 @@ impl Deps {
         let mail = self.store.read_mail(&SCOPE, held.key, held.seen).await?;
         let last = mail.last().map_or(held.mail_in, |mail| mail.n);
         let now = self.clock.now();
-        let (cancels, rest): (Vec<Mail>, Vec<Mail>) = mail.into_iter().partition(|mail| mail.kind == MailKind::Cancel);
+        let (cancels, rest): (Vec<Mail>, Vec<Mail>) =
+            mail.into_iter().partition(|mail| mail.kind == MailKind::Cancel);
         for mail in cancels.into_iter().chain(rest) {
             self.apply_mail(held, &mail, now).await?;
         }
@@ -100,7 +101,11 @@ impl Deps {
         if !payload.is_object() {
             return Some("resume command requires payload.payload to be an object".to_owned());
         }
-        let is_tools = held.tick.aux.tool_wait.is_some() && matches!(wait.reason, WaitReason::User | WaitReason::Job);
+        if vars::is_deeper_than(&payload, vars::MAX_RESULT_DEPTH) {
+            return Some("resume payload is nested too deeply".to_owned());
+        }
+        let is_tools =
+            held.tick.aux.tool_wait.is_some() && matches!(wait.reason, WaitReason::User | WaitReason::Job);
         if !is_tools {
             held.tick.resume(payload, None, now);
             return None;
@@ -118,8 +123,15 @@ impl Deps {
     /// # Errors
     /// [`Stop`] when the store fails.
     pub async fn readdress(&self, held: &mut Held) -> Result<(), Stop> {
-        let keys: Vec<RunKey> =
-            held.pending.mail.iter().map(|mail| RunKey { run: mail.to, plane: held.key.plane }).collect();
+        let keys: Vec<RunKey> = held
+            .pending
+            .mail
+            .iter()
+            .map(|mail| RunKey {
+                run: mail.to,
+                plane: held.key.plane,
+            })
+            .collect();
         if keys.is_empty() {
             return Ok(());
         }
@@ -131,12 +143,18 @@ impl Deps {
             .filter(|tail| tail.status.is_terminal())
             .map(|tail| tail.key.run)
             .collect();
-        let (gone, kept): (Vec<OutMail>, Vec<OutMail>) =
-            std::mem::take(&mut held.pending.mail).into_iter().partition(|mail| ended.contains(&mail.to));
+        let (gone, kept): (Vec<OutMail>, Vec<OutMail>) = std::mem::take(&mut held.pending.mail)
+            .into_iter()
+            .partition(|mail| ended.contains(&mail.to));
         held.pending.mail = kept;
         for mail in gone.into_iter().filter(|mail| mail.kind.is_tree()) {
             for to in self.store.live_below(&held.scope, mail.to).await? {
-                if !held.pending.mail.iter().any(|known| known.to == to && known.kind == mail.kind) {
+                if !held
+                    .pending
+                    .mail
+                    .iter()
+                    .any(|known| known.to == to && known.kind == mail.kind)
+                {
                     held.pending.mail.push(OutMail { to, ..mail.clone() });
                 }
             }
@@ -183,7 +201,10 @@ fn event(held: &mut Held, body: &Value, now: Timestamp) -> Option<String> {
 
 /// The end of a child: applied when it is waited for, held while paused, dropped otherwise.
 fn child_done(held: &mut Held, body: &Value, now: Timestamp) -> Option<String> {
-    let child = body.get("sub_run_id").and_then(Value::as_str).and_then(|id| id.parse::<RunId>().ok())?;
+    let child = body
+        .get("sub_run_id")
+        .and_then(Value::as_str)
+        .and_then(|id| id.parse::<RunId>().ok())?;
     if held.tick.run.is_paused() {
         held.tick.aux.held.push(body.clone());
         return None;
@@ -209,13 +230,19 @@ fn update_schedule(held: &mut Held, body: &Value, command: Option<&str>, now: Ti
     if held.tick.run.status.is_terminal() {
         return Some(RUN_HAS_ENDED.to_owned());
     }
-    let text = body.get("interval").or_else(|| body.get("schedule")).and_then(Value::as_str).unwrap_or_default();
+    let text = body
+        .get("interval")
+        .or_else(|| body.get("schedule"))
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let text = text.trim();
     if text.is_empty() {
         return Some("update_schedule requires payload.interval".to_owned());
     }
     let Some(micros) = interval::parse(text).filter(|micros| *micros > 0) else {
-        return Some("update_schedule interval must be a relative duration like '20m', '1h', '0.5s'".to_owned());
+        return Some(
+            "update_schedule interval must be a relative duration like '20m', '1h', '0.5s'".to_owned(),
+        );
     };
     let run_id = held.key.run.to_string();
     let update = ScheduleUpdate {
@@ -223,7 +250,10 @@ fn update_schedule(held: &mut Held, body: &Value, command: Option<&str>, now: Ti
         interval_micros: micros,
         apply_immediately: body.get("apply_immediately").is_none_or(ag_pyvalue::truthy),
         command_id: command,
-        requested_run_id: body.get("requested_run_id").and_then(Value::as_str).unwrap_or(&run_id),
+        requested_run_id: body
+            .get("requested_run_id")
+            .and_then(Value::as_str)
+            .unwrap_or(&run_id),
     };
     held.tick.update_schedule(&update, now).err().map(str::to_owned)
 }

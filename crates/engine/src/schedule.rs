@@ -97,7 +97,11 @@ fn plan(request: &ScheduleRequest, now: Timestamp) -> Result<Plan, String> {
         return Err("Failed to build schedule wrapper: repeat_count is too large (max 10000)".into());
     }
     let interval = interval.filter(|_| count != Some(1)).map(str::to_owned);
-    Ok(Plan { start, interval, count: count.filter(|count| *count > 1) })
+    Ok(Plan {
+        start,
+        interval,
+        count: count.filter(|count| *count > 1),
+    })
 }
 
 fn executions_until(until: &str, start_at: Option<&str>, text: &str, now: Timestamp) -> Result<i64, String> {
@@ -129,7 +133,11 @@ impl Starter {
     ///
     /// # Errors
     /// [`ScheduleError`]; no run was started then.
-    pub async fn schedule(&self, scope: &TenantScope, request: ScheduleRequest) -> Result<RunId, ScheduleError> {
+    pub async fn schedule(
+        &self,
+        scope: &TenantScope,
+        request: ScheduleRequest,
+    ) -> Result<RunId, ScheduleError> {
         let deps = self.deps();
         let now = deps.clock.now();
         let asked = BundleRequest {
@@ -151,7 +159,16 @@ impl Starter {
         let document = wrapper(&id, &target.workflow_id(), &when, request.share_context);
         let body = document.to_string();
         deps.store
-            .put_document(scope, DocumentKind::DynamicFlow, Document { id: id.clone(), body, updated_at: now }, PutMode::Create)
+            .put_document(
+                scope,
+                DocumentKind::DynamicFlow,
+                Document {
+                    id: id.clone(),
+                    body,
+                    updated_at: now,
+                },
+                PutMode::Create,
+            )
             .await?;
         let vars = wrapper_vars(&request, &target, &id, &when, now);
         let start = StartRequest {
@@ -211,12 +228,30 @@ fn wrapper_vars(
 /// The wrapper document. Node ids and types are part of the contract.
 fn wrapper(id: &str, target: &str, when: &Plan, share_context: bool) -> Value {
     let mut flow = Wrapper::default();
-    flow.node("start", "on_flow_start", &[], &[("exec-out", "execution"), ("vars", "object")], json!({}));
+    flow.node(
+        "start",
+        "on_flow_start",
+        &[],
+        &[("exec-out", "execution"), ("vars", "object")],
+        json!({}),
+    );
     let schedule = |text: &str| json!({"eventConfig": {"schedule": text, "recurrent": false}});
     let timer = ([("exec-in", "execution")], [("exec-out", "execution")]);
-    flow.node("wait_start", "on_schedule", &timer.0, &timer.1, schedule(&when.start));
+    flow.node(
+        "wait_start",
+        "on_schedule",
+        &timer.0,
+        &timer.1,
+        schedule(&when.start),
+    );
     if let Some(interval) = &when.interval {
-        flow.node("wait_interval", "on_schedule", &timer.0, &timer.1, schedule(interval));
+        flow.node(
+            "wait_interval",
+            "on_schedule",
+            &timer.0,
+            &timer.1,
+            schedule(interval),
+        );
     }
     let mut inputs = vec![("exec-in", "execution"), ("vars", "object")];
     if !share_context {
@@ -253,14 +288,18 @@ struct Wrapper {
 impl Wrapper {
     fn node(&mut self, id: &str, kind: &str, inputs: &[(&str, &str)], outputs: &[(&str, &str)], more: Value) {
         let pins = |pins: &[(&str, &str)]| -> Value {
-            pins.iter().map(|(id, kind)| json!({"id": id, "label": id, "type": kind})).collect()
+            pins.iter()
+                .map(|(id, kind)| json!({"id": id, "label": id, "type": kind}))
+                .collect()
         };
-        let mut data = json!({"nodeType": kind, "label": id, "inputs": pins(inputs), "outputs": pins(outputs)});
+        let mut data =
+            json!({"nodeType": kind, "label": id, "inputs": pins(inputs), "outputs": pins(outputs)});
         if let (Some(data), Value::Object(more)) = (data.as_object_mut(), more) {
             data.extend(more);
         }
         let x = 240 * self.nodes.len();
-        self.nodes.push(json!({"id": id, "type": kind, "position": {"x": x, "y": 0}, "data": data}));
+        self.nodes
+            .push(json!({"id": id, "type": kind, "position": {"x": x, "y": 0}, "data": data}));
     }
 
     fn edge(&mut self, source: &str, from: &str, target: &str, to: &str) {
@@ -297,8 +336,18 @@ impl Wrapper {
                 self.node(
                     "repeat",
                     "for",
-                    &[("exec-in", "execution"), number("start"), number("end"), number("step")],
-                    &[("loop", "execution"), ("done", "execution"), number("i"), number("index")],
+                    &[
+                        ("exec-in", "execution"),
+                        number("start"),
+                        number("end"),
+                        number("step"),
+                    ],
+                    &[
+                        ("loop", "execution"),
+                        ("done", "execution"),
+                        number("i"),
+                        number("index"),
+                    ],
                     json!({"pinDefaults": {"start": 0, "end": count, "step": 1}}),
                 );
                 self.node(
@@ -348,12 +397,24 @@ impl Wrapper {
             &[text("result")],
             json!({"pinDefaults": {"b": ":"}}),
         );
-        self.node("child_sid", "concat", &[text("a"), text("b")], &[text("result")], json!({}));
+        self.node(
+            "child_sid",
+            "concat",
+            &[text("a"), text("b")],
+            &[text("result")],
+            json!({}),
+        );
         self.edge("prefix", "value", "prefix_colon", "a");
         self.edge("prefix_colon", "result", "child_sid", "a");
         match (&when.interval, when.count) {
             (Some(_), Some(_)) => {
-                self.node("idx_str", "stringify_json", &[("value", "any")], &[text("result")], json!({}));
+                self.node(
+                    "idx_str",
+                    "stringify_json",
+                    &[("value", "any")],
+                    &[text("result")],
+                    json!({}),
+                );
                 self.edge("repeat", "index", "idx_str", "value");
                 self.edge("idx_str", "result", "child_sid", "b");
             }
@@ -362,7 +423,13 @@ impl Wrapper {
                 self.edge("dt", "iso", "child_sid", "b");
             }
             (None, _) => {
-                self.node("idx_str", "literal_string", &[], &[text("value")], json!({"literalValue": "0"}));
+                self.node(
+                    "idx_str",
+                    "literal_string",
+                    &[],
+                    &[text("value")],
+                    json!({"literalValue": "0"}),
+                );
                 self.edge("idx_str", "value", "child_sid", "b");
             }
         }
@@ -389,18 +456,27 @@ impl Wrapper {
 /// edit of one schedule is an edit of its run and not of a shared document. The stored document keeps the contract's
 /// shape; this happens when it is compiled.
 pub fn wire_interval(flow: &mut Value) {
-    let is_wrapper = flow.get("id").and_then(Value::as_str).is_some_and(|id| id.starts_with("scheduled:"));
+    let is_wrapper = flow
+        .get("id")
+        .and_then(Value::as_str)
+        .is_some_and(|id| id.starts_with("scheduled:"));
     if !is_wrapper {
         return;
     }
-    let Some(nodes) = flow.get_mut("nodes").and_then(Value::as_array_mut) else { return };
-    let Some(node) = nodes.iter_mut().find(|node| node.get("id").and_then(Value::as_str) == Some("wait_interval"))
+    let Some(nodes) = flow.get_mut("nodes").and_then(Value::as_array_mut) else {
+        return;
+    };
+    let Some(node) = nodes
+        .iter_mut()
+        .find(|node| node.get("id").and_then(Value::as_str) == Some("wait_interval"))
     else {
         return;
     };
     let pin = json!({"id": "schedule", "label": "schedule", "type": "string"});
     if let Some(inputs) = node.pointer_mut("/data/inputs").and_then(Value::as_array_mut) {
-        let known = inputs.iter().any(|pin| pin.get("id").and_then(Value::as_str) == Some("schedule"));
+        let known = inputs
+            .iter()
+            .any(|pin| pin.get("id").and_then(Value::as_str) == Some("schedule"));
         if !known {
             inputs.push(pin);
         }
@@ -440,19 +516,42 @@ mod tests {
     #[test]
     fn plans_follow_the_contract() {
         let now = Timestamp::parse("2026-01-01T00:00:00Z").expect("time");
-        let ok = |request: ScheduleRequest| plan(&request, now).map(|plan| (plan.start, plan.interval, plan.count));
+        let ok = |request: ScheduleRequest| {
+            plan(&request, now).map(|plan| (plan.start, plan.interval, plan.count))
+        };
         assert_eq!(ok(request("now", "", None, "")), Ok(("0s".into(), None, None)));
         assert_eq!(ok(request("", "1h", Some(1), "")), Ok(("0s".into(), None, None)));
-        assert_eq!(ok(request("5s", "1h", Some(3), "")), Ok(("5s".into(), Some("1h".into()), Some(3))));
-        assert_eq!(ok(request("", "1h", None, "2026-01-01T02:30:00Z")), Ok(("0s".into(), Some("1h".into()), Some(3))));
+        assert_eq!(
+            ok(request("5s", "1h", Some(3), "")),
+            Ok(("5s".into(), Some("1h".into()), Some(3)))
+        );
+        assert_eq!(
+            ok(request("", "1h", None, "2026-01-01T02:30:00Z")),
+            Ok(("0s".into(), Some("1h".into()), Some(3)))
+        );
         for (request, text) in [
             (request("", "", Some(0), ""), "repeat_count must be >= 1"),
             (request("", "", Some(2), ""), "repeat_count > 1 requires interval"),
-            (request("", "1h", Some(2), "2026-02-01"), "repeat_until cannot be combined with repeat_count"),
-            (request("", "", None, "2026-02-01"), "repeat_until requires interval"),
-            (request("", "1x", None, "2026-02-01"), "Invalid interval: invalid interval (expected like '15m', '1h', '2d')"),
-            (request("", "1s", None, "2027-02-01"), "repeat_until implies too many executions (max 10000)"),
-            (request("", "1s", None, "2025-02-01"), "repeat_until must be >= start_at"),
+            (
+                request("", "1h", Some(2), "2026-02-01"),
+                "repeat_until cannot be combined with repeat_count",
+            ),
+            (
+                request("", "", None, "2026-02-01"),
+                "repeat_until requires interval",
+            ),
+            (
+                request("", "1x", None, "2026-02-01"),
+                "Invalid interval: invalid interval (expected like '15m', '1h', '2d')",
+            ),
+            (
+                request("", "1s", None, "2027-02-01"),
+                "repeat_until implies too many executions (max 10000)",
+            ),
+            (
+                request("", "1s", None, "2025-02-01"),
+                "repeat_until must be >= start_at",
+            ),
         ] {
             assert_eq!(ok(request), Err(text.to_owned()));
         }

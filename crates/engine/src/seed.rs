@@ -1,29 +1,10 @@
 //! What every new run's variables hold (kernel spec §6, runs contract §2).
 
 use ag_kernel::vars;
-use ag_types::{Object, TenantScope};
-use async_trait::async_trait;
+use ag_types::Object;
 use serde_json::{Value, json};
 
-/// Limits of a model, as run variables need them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ModelLimits {
-    /// Context size in tokens.
-    pub max_tokens: u64,
-    /// Most output tokens.
-    pub max_output_tokens: u64,
-    /// `native`, `prompted` or `none`.
-    pub tool_support: &'static str,
-}
-
-/// Default models of a plane.
-#[async_trait]
-pub trait ModelDefaults: Send + Sync {
-    /// Provider and model for text, if any is configured.
-    async fn text_route(&self, scope: &TenantScope) -> Option<(String, String)>;
-    /// Limits of a model; unknown and absent ones have conservative values.
-    fn limits(&self, model: Option<&str>) -> ModelLimits;
-}
+pub use ag_effects::routes::{ModelDefaults, ModelLimits};
 
 /// Host-wide settings that runs carry.
 #[derive(Debug, Clone, Default)]
@@ -35,13 +16,22 @@ pub struct RunSettings {
 }
 
 /// Seeds `_runtime` and `_limits` of a root run; what the client gave is kept.
-pub fn root(run_vars: &mut Object, settings: &RunSettings, route: Option<&(String, String)>, limits: ModelLimits) {
+pub fn root(
+    run_vars: &mut Object,
+    settings: &RunSettings,
+    route: Option<&(String, String)>,
+    limits: ModelLimits,
+) {
     let runtime = vars::object_at(run_vars, "_runtime");
     if let Some(enabled) = settings.prompt_cache {
-        runtime.entry("prompt_cache").or_insert_with(|| json!({"enabled": enabled, "version": 1}));
+        runtime
+            .entry("prompt_cache")
+            .or_insert_with(|| json!({"enabled": enabled, "version": 1}));
     }
     if let Some(bytes) = settings.max_attachment_bytes {
-        runtime.entry("max_attachment_bytes").or_insert_with(|| json!(bytes));
+        runtime
+            .entry("max_attachment_bytes")
+            .or_insert_with(|| json!(bytes));
     }
     child(run_vars, route, limits);
 }
@@ -65,7 +55,9 @@ pub fn child(run_vars: &mut Object, route: Option<&(String, String)>, limits: Mo
 }
 
 fn fill(map: &mut Object, key: &str, value: impl FnOnce() -> Value) {
-    let missing = map.get(key).is_none_or(|value| value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty()));
+    let missing = map
+        .get(key)
+        .is_none_or(|value| value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty()));
     if missing {
         map.insert(key.to_owned(), value());
     }

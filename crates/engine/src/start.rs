@@ -115,7 +115,13 @@ impl Starter {
         settings: RunSettings,
         local: Option<Arc<dyn LocalRunner>>,
     ) -> Self {
-        Self { deps, defaults, settings, local, default_pool: "default".into() }
+        Self {
+            deps,
+            defaults,
+            settings,
+            local,
+            default_pool: "default".into(),
+        }
     }
 
     /// What the engine is made of.
@@ -139,7 +145,12 @@ impl Starter {
         Err(StoreError::Unavailable("the registry keeps changing".to_owned()).into())
     }
 
-    async fn resolve(&self, scope: &TenantScope, request: &StartRequest, refresh: bool) -> Result<Resolved, StartError> {
+    async fn resolve(
+        &self,
+        scope: &TenantScope,
+        request: &StartRequest,
+        refresh: bool,
+    ) -> Result<Resolved, StartError> {
         let asked = BundleRequest {
             bundle_id: request.bundle_id.as_deref(),
             bundle_version: request.bundle_version.as_deref(),
@@ -148,8 +159,11 @@ impl Starter {
         };
         select::require_target(&asked)?;
         let workflows = &self.deps.workflows;
-        let mut registry =
-            if refresh { workflows.reload(scope).await? } else { workflows.registry(scope).await? };
+        let mut registry = if refresh {
+            workflows.reload(scope).await?
+        } else {
+            workflows.registry(scope).await?
+        };
         let mut target = select::select_start(&registry.index, &asked);
         // A name this node has not heard of may have been installed on another one; "the default bundle" may be
         // another one there, but then the generation differs and the commit says so.
@@ -160,11 +174,21 @@ impl Starter {
         match target? {
             Target::Flow(flow) => self.resolved_flow(request, registry, &flow),
             Target::Dynamic(id) => {
-                let known = self.deps.store.document(scope, DocumentKind::DynamicFlow, &id).await?.is_some();
+                let known = self
+                    .deps
+                    .store
+                    .document(scope, DocumentKind::DynamicFlow, &id)
+                    .await?
+                    .is_some();
                 if !known {
                     return Err(SelectError::WorkflowNotFound(id).into());
                 }
-                Ok(Resolved { workflow_id: id, sha256: None, pool: self.default_pool.clone(), registry: None })
+                Ok(Resolved {
+                    workflow_id: id,
+                    sha256: None,
+                    pool: self.default_pool.clone(),
+                    registry: None,
+                })
             }
         }
     }
@@ -186,10 +210,20 @@ impl Starter {
             .index
             .get(&flow.bundle.bundle_id, &flow.bundle.bundle_version)
             .ok_or_else(|| SelectError::WorkflowNotFound(flow.workflow_id()))?;
-        let pool = version.manifest.metadata.get("pool").and_then(Value::as_str).filter(|pool| is_pool_name(pool));
+        let pool = version
+            .manifest
+            .metadata
+            .get("pool")
+            .and_then(Value::as_str)
+            .filter(|pool| is_pool_name(pool));
         let pool = pool.map_or_else(|| self.default_pool.clone(), Arc::from);
         let sha256 = Some(Arc::from(version.sha256.as_str()));
-        Ok(Resolved { workflow_id: flow.workflow_id(), sha256, pool, registry: Some(registry) })
+        Ok(Resolved {
+            workflow_id: flow.workflow_id(),
+            sha256,
+            pool,
+            registry: Some(registry),
+        })
     }
 
     async fn attempt(
@@ -200,14 +234,25 @@ impl Starter {
     ) -> Result<Attempt, StartError> {
         let deps = &self.deps;
         let now = deps.clock.now();
-        let workflow = self.workflow(scope, &resolved.workflow_id, resolved.sha256.as_deref()).await?;
+        let workflow = self
+            .workflow(scope, &resolved.workflow_id, resolved.sha256.as_deref())
+            .await?;
         let run_id = deps.ids.run_id();
-        let session: Arc<str> = request.session_id.clone().unwrap_or_else(|| run_id.to_string()).into();
+        let session: Arc<str> = request
+            .session_id
+            .clone()
+            .unwrap_or_else(|| run_id.to_string())
+            .into();
         let mut run_vars = request.vars.clone();
         let route = self.defaults.text_route(scope).await;
         let model = ag_kernel::vars::text_at(&run_vars, "_runtime.model").map(str::to_owned);
         let model = model.or_else(|| route.as_ref().map(|(_, model)| model.clone()));
-        seed::root(&mut run_vars, &self.settings, route.as_ref(), self.defaults.limits(model.as_deref()));
+        seed::root(
+            &mut run_vars,
+            &self.settings,
+            route.as_ref(),
+            self.defaults.limits(model.as_deref()),
+        );
         let root = RunState {
             head: RunHead {
                 run_id,
@@ -236,7 +281,9 @@ impl Starter {
             Some(_) => self.first_tick(&mut held, &*workflow).await,
             None => None,
         };
-        let (mut start, place) = self.write_set(&mut held, request, &resolved, slot.as_deref(), now).await?;
+        let (mut start, place) = self
+            .write_set(&mut held, request, &resolved, slot.as_deref(), now)
+            .await?;
         start.runs.extend(listeners);
         let more = start.runs.len() > 1;
         match deps.store.start(scope, start).await? {
@@ -261,7 +308,10 @@ impl Starter {
         if more {
             let children: Vec<RunKey> = std::mem::take(&mut held.pending.children)
                 .iter()
-                .map(|child| RunKey { run: child.state.head.run_id, plane: held.key.plane })
+                .map(|child| RunKey {
+                    run: child.state.head.run_id,
+                    plane: held.key.plane,
+                })
                 .collect();
             if !children.is_empty() {
                 self.deps.bell.ring(&pool, &children).await;
@@ -279,10 +329,19 @@ impl Starter {
         }
     }
 
-    fn hold(&self, scope: &TenantScope, resolved: &Resolved, root: RunState, slot: Option<&dyn Slot>) -> Held {
+    fn hold(
+        &self,
+        scope: &TenantScope,
+        resolved: &Resolved,
+        root: RunState,
+        slot: Option<&dyn Slot>,
+    ) -> Held {
         let run_id = root.head.run_id;
         Held {
-            key: RunKey { run: run_id, plane: scope.plane },
+            key: RunKey {
+                run: run_id,
+                plane: scope.plane,
+            },
             scope: scope.clone(),
             session: slot.map_or(SessionId(0), Slot::session),
             epoch: 1,
@@ -294,7 +353,12 @@ impl Starter {
             bundle_sha256: resolved.sha256.clone(),
             counters: Counters::default(),
             crashes: 0,
-            tick: Tick::new(root, RunAux::default(), self.deps.limits.max_inline_bytes, self.deps.ids.clone()),
+            tick: Tick::new(
+                root,
+                RunAux::default(),
+                self.deps.limits.max_inline_bytes,
+                self.deps.ids.clone(),
+            ),
             records: Vec::new(),
             offloaded: Vec::new(),
             pending: Pending::default(),
@@ -340,7 +404,11 @@ impl Starter {
                     held.pending.mail.extend(answer.mail);
                     held.pending.artifacts.extend(answer.artifacts);
                     held.pending.owners.extend(answer.owners);
-                    held.tick.apply(answer.outcome, answer.changes, &deps.env(deps.clock.now(), &answers));
+                    held.tick.apply(
+                        answer.outcome,
+                        answer.changes,
+                        &deps.env(deps.clock.now(), &answers),
+                    );
                 }
             }
         }
@@ -360,10 +428,15 @@ impl Starter {
         held.tick.run.updated_at = deps.clock.now();
         let place = match held.tick.run.status {
             RunStatus::Running => match slot {
-                Some(slot) => Placement::Held { session: slot.session(), epoch: 1 },
+                Some(slot) => Placement::Held {
+                    session: slot.session(),
+                    epoch: 1,
+                },
                 None => Placement::Ready,
             },
-            RunStatus::Waiting => Placement::Rest { wake_at: crate::commit::wake_at(held) },
+            RunStatus::Waiting => Placement::Rest {
+                wake_at: crate::commit::wake_at(held),
+            },
             RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled => Placement::Terminal,
         };
         let segments = codec::segments(&held.records, 0);
@@ -378,7 +451,12 @@ impl Starter {
             placement: place,
         };
         let mut runs = vec![root];
-        runs.extend(held.pending.children.iter().map(|child| deps.new_child(&held.pool, child)));
+        runs.extend(
+            held.pending
+                .children
+                .iter()
+                .map(|child| deps.new_child(&held.pool, child)),
+        );
         let mut owners = request.owners.clone();
         owners.extend(held.pending.owners.iter().cloned());
         let start = Start {
@@ -413,12 +491,20 @@ impl Starter {
         root: &RunState,
         now: Timestamp,
     ) -> Result<Vec<NewRun>, StartError> {
-        let Some(sha256) = resolved.sha256.as_deref() else { return Ok(vec![]) };
+        let Some(sha256) = resolved.sha256.as_deref() else {
+            return Ok(vec![]);
+        };
         let deps = &self.deps;
         let mut out = Vec::new();
-        for workflow_id in deps.workflows.listeners(scope, &resolved.workflow_id, sha256).await? {
+        for workflow_id in deps
+            .workflows
+            .listeners(scope, &resolved.workflow_id, sha256)
+            .await?
+        {
             let workflow = self.workflow(scope, &workflow_id, Some(sha256)).await?;
-            let kept = ["_runtime", "_limits"].into_iter().filter_map(|key| Some((key.to_owned(), root.vars.get(key)?.clone())));
+            let kept = ["_runtime", "_limits"]
+                .into_iter()
+                .filter_map(|key| Some((key.to_owned(), root.vars.get(key)?.clone())));
             let state = RunState {
                 head: RunHead {
                     run_id: deps.ids.run_id(),
@@ -440,7 +526,13 @@ impl Starter {
         Ok(out)
     }
 
-    fn listener(&self, scope: &TenantScope, resolved: &Resolved, state: RunState, workflow: &dyn Workflow) -> NewRun {
+    fn listener(
+        &self,
+        scope: &TenantScope,
+        resolved: &Resolved,
+        state: RunState,
+        workflow: &dyn Workflow,
+    ) -> NewRun {
         let deps = &self.deps;
         let mut held = self.hold(scope, resolved, state, None);
         let answers = HostAnswers::default();
@@ -452,7 +544,9 @@ impl Starter {
         }
         let writes = held.take_writes();
         let placement = match held.tick.run.status {
-            RunStatus::Waiting => Placement::Rest { wake_at: crate::commit::wake_at(&held) },
+            RunStatus::Waiting => Placement::Rest {
+                wake_at: crate::commit::wake_at(&held),
+            },
             RunStatus::Running => Placement::Ready,
             RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled => Placement::Terminal,
         };
@@ -471,7 +565,10 @@ impl Starter {
 
 /// `[a-z0-9-]{1,32}` (architecture D1): the name is part of a broker subject.
 fn is_pool_name(name: &str) -> bool {
-    (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    (1..=32).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 enum Attempt {

@@ -33,16 +33,25 @@ pub async fn of_run(
 
 /// Adds one ledger line: only ends of effects are steps of a trace.
 fn add(traces: &mut Map<String, Value>, line: &str) {
-    let Ok(Value::Object(mut record)) = serde_json::from_str::<Value>(line) else { return };
-    let text = |record: &Map<String, Value>, key: &str| record.get(key).and_then(Value::as_str).map(str::to_owned);
-    let Some(status) = text(&record, "status").filter(|status| status != "started") else { return };
-    let Some(effect @ Value::Object(_)) = record.shift_remove("effect") else { return };
+    let Ok(Value::Object(mut record)) = serde_json::from_str::<Value>(line) else {
+        return;
+    };
+    let text =
+        |record: &Map<String, Value>, key: &str| record.get(key).and_then(Value::as_str).map(str::to_owned);
+    let Some(status) = text(&record, "status").filter(|status| status != "started") else {
+        return;
+    };
+    let Some(effect @ Value::Object(_)) = record.shift_remove("effect") else {
+        return;
+    };
     let kind = effect.get("type").and_then(Value::as_str).unwrap_or_default();
     let key = text(&record, "idempotency_key").unwrap_or_default();
     if kind == "resume" || key.starts_with("system:") {
         return;
     }
-    let Some(node) = text(&record, "node_id") else { return };
+    let Some(node) = text(&record, "node_id") else {
+        return;
+    };
     let started = text(&record, "started_at").unwrap_or_default();
     let ended = text(&record, "ended_at").unwrap_or_default();
     let mut step = json!({
@@ -56,7 +65,9 @@ fn add(traces: &mut Map<String, Value>, line: &str) {
         _ => ("result", result),
     };
     step[name] = value;
-    let entry = traces.entry(node.clone()).or_insert_with(|| json!({"node_id": node, "steps": [], "updated_at": ended}));
+    let entry = traces
+        .entry(node.clone())
+        .or_insert_with(|| json!({"node_id": node, "steps": [], "updated_at": ended}));
     entry["updated_at"] = ended.into();
     if let Some(steps) = entry["steps"].as_array_mut() {
         if steps.len() >= STEPS_PER_NODE {

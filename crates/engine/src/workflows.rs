@@ -187,13 +187,20 @@ impl Workflows {
         let (_, deprecated) = self.store.documents(scope, DocumentKind::Deprecation).await?;
         // Read last: its generation is not newer than what was read before, so a change in between is noticed.
         let (generation, bundles) = self.store.documents(scope, DocumentKind::Bundle).await?;
-        let mut registry = PlaneRegistry { generation, ..PlaneRegistry::default() };
+        let mut registry = PlaneRegistry {
+            generation,
+            ..PlaneRegistry::default()
+        };
         for document in bundles {
             let record: Option<BundleRecord> = serde_json::from_str(&document.body).ok();
-            let manifest = record.as_ref().and_then(|record| Manifest::from_value(&record.manifest).ok());
+            let manifest = record
+                .as_ref()
+                .and_then(|record| Manifest::from_value(&record.manifest).ok());
             let (Some(record), Some(manifest)) = (record, manifest) else {
                 tracing::warn!(bundle = document.id, "skipping an unreadable bundle row");
-                registry.broken.insert(document.id, "unreadable registry row".to_owned());
+                registry
+                    .broken
+                    .insert(document.id, "unreadable registry row".to_owned());
                 continue;
             };
             match record.load_error {
@@ -202,12 +209,21 @@ impl Workflows {
                 }
                 None => {
                     let id = manifest.bundle_id.clone();
-                    registry.index.insert(&id, IndexedVersion { manifest: Arc::new(manifest), sha256: record.sha256 });
+                    registry.index.insert(
+                        &id,
+                        IndexedVersion {
+                            manifest: Arc::new(manifest),
+                            sha256: record.sha256,
+                        },
+                    );
                 }
             }
         }
         for document in deprecated {
-            let key = document.id.split_once('\n').map(|(bundle, flow)| (bundle.to_owned(), flow.to_owned()));
+            let key = document
+                .id
+                .split_once('\n')
+                .map(|(bundle, flow)| (bundle.to_owned(), flow.to_owned()));
             if let (Some(key), Ok(deprecation)) = (key, serde_json::from_str(&document.body)) {
                 registry.deprecations.insert(key, deprecation);
             }
@@ -221,14 +237,25 @@ impl Workflows {
     ///
     /// # Errors
     /// [`WorkflowError::Blob`] when its bytes are missing or damaged.
-    pub async fn bundle(&self, scope: &TenantScope, sha256: &str) -> Result<Arc<LoadedBundle>, WorkflowError> {
+    pub async fn bundle(
+        &self,
+        scope: &TenantScope,
+        sha256: &str,
+    ) -> Result<Arc<LoadedBundle>, WorkflowError> {
         let key = (scope.plane, Arc::<str>::from(sha256));
         if let Some(known) = self.bundles.get(&key) {
             return Ok(known);
         }
-        let fail = |reason: String| WorkflowError::Blob { sha256: sha256.to_owned(), reason };
+        let fail = |reason: String| WorkflowError::Blob {
+            sha256: sha256.to_owned(),
+            reason,
+        };
         let blob = BlobId::parse(sha256).ok_or_else(|| fail("not a content hash".to_owned()))?;
-        let bytes = self.blobs.get(&blob_scope(scope), &blob).await.map_err(|error| fail(error.to_string()))?;
+        let bytes = self
+            .blobs
+            .get(&blob_scope(scope), &blob)
+            .await
+            .map_err(|error| fail(error.to_string()))?;
         let bytes = bytes.ok_or_else(|| fail("missing".to_owned()))?;
         let package = Package::open(bytes, sha256, &self.limits).map_err(|error| fail(error.to_string()))?;
         let bundle = package.load().map_err(|error| fail(error.to_string()))?;
@@ -254,7 +281,7 @@ impl Workflows {
             return Ok(Found::Workflow(native.clone()));
         }
         let found = match sha256 {
-            Some(sha256) => self.from_bundle(scope, workflow_id, sha256).await?,
+            Some(sha256) => self.of_bundle(scope, workflow_id, sha256).await?,
             None => self.dynamic(scope, workflow_id).await?,
         };
         Ok(match found {
@@ -264,7 +291,7 @@ impl Workflows {
         })
     }
 
-    async fn from_bundle(
+    async fn of_bundle(
         &self,
         scope: &TenantScope,
         workflow_id: &str,
@@ -275,7 +302,9 @@ impl Workflows {
             return Ok(Some(Ok(known)));
         }
         let loaded = self.bundle(scope, sha256).await?;
-        let Some((flow, entry)) = loaded.locate(workflow_id) else { return Ok(None) };
+        let Some((flow, entry)) = loaded.locate(workflow_id) else {
+            return Ok(None);
+        };
         let compiled = self.compile(&loaded.bundle, &flow, entry.as_deref());
         if let Ok(program) = &compiled {
             self.programs.insert(key, program.clone());
@@ -293,11 +322,17 @@ impl Workflows {
         if let Some(known) = self.programs.get(&key) {
             return Ok(Some(Ok(known)));
         }
-        let Some(document) = self.store.document(scope, DocumentKind::DynamicFlow, workflow_id).await? else {
+        let Some(document) = self
+            .store
+            .document(scope, DocumentKind::DynamicFlow, workflow_id)
+            .await?
+        else {
             return Ok(None);
         };
-        let mut flow: Value = serde_json::from_str(&document.body)
-            .map_err(|error| StoreError::Corrupt { what: "dynamic flow", detail: error.to_string() })?;
+        let mut flow: Value = serde_json::from_str(&document.body).map_err(|error| StoreError::Corrupt {
+            what: "dynamic flow",
+            detail: error.to_string(),
+        })?;
         crate::schedule::wire_interval(&mut flow);
         let compiled = ag_visualflow::compile(&flow, workflow_id, &*self.catalogue, None)
             .map(Arc::new)
@@ -310,7 +345,9 @@ impl Workflows {
 
     /// Compiles one flow of a bundle; `entry` makes it the listener of an `on_event` node.
     fn compile(&self, bundle: &Bundle, flow: &str, entry: Option<&str>) -> Result<Arc<Program>, String> {
-        let document = bundle.flow(flow).ok_or_else(|| format!("flow '{flow}' not found"))?;
+        let document = bundle
+            .flow(flow)
+            .ok_or_else(|| format!("flow '{flow}' not found"))?;
         let bundle_ref = bundle.manifest().bundle_ref();
         let siblings = bundle.flows().keys().map(String::as_str);
         let namespaced = namespace::namespaced(document, &bundle_ref, flow, siblings);
@@ -325,10 +362,15 @@ impl Workflows {
     /// # Errors
     /// The first compile error, naming the flow.
     pub fn check(&self, bundle: &Bundle) -> Result<(), String> {
+        let bundle_ref = bundle.manifest().bundle_ref();
         for flow in bundle.flows().keys() {
-            let program = self.compile(bundle, flow, None)?;
+            let named = |reason: String| {
+                let id = namespace::workflow_id(&bundle_ref, flow);
+                format!("Failed compiling VisualFlow '{id}': {reason}")
+            };
+            let program = self.compile(bundle, flow, None).map_err(named)?;
             for node in program.listeners() {
-                self.compile(bundle, flow, Some(node))?;
+                self.compile(bundle, flow, Some(node)).map_err(named)?;
             }
         }
         Ok(())
@@ -345,8 +387,12 @@ impl Workflows {
         sha256: &str,
     ) -> Result<Vec<String>, WorkflowError> {
         let loaded = self.bundle(scope, sha256).await?;
-        let Some((flow, _)) = loaded.locate(workflow_id) else { return Ok(vec![]) };
-        let Some(document) = loaded.bundle.flow(&flow) else { return Ok(vec![]) };
+        let Some((flow, _)) = loaded.locate(workflow_id) else {
+            return Ok(vec![]);
+        };
+        let Some(document) = loaded.bundle.flow(&flow) else {
+            return Ok(vec![]);
+        };
         let ids = ag_bundles::flow_check::listener_nodes(document)
             .map(|node| namespace::listener_workflow_id(workflow_id, node))
             .collect();
@@ -361,7 +407,10 @@ impl LoadedBundle {
         for (flow, document) in bundle.flows() {
             let id = namespace::workflow_id(&bundle_ref, flow);
             for node in ag_bundles::flow_check::listener_nodes(document) {
-                listeners.insert(namespace::listener_workflow_id(&id, node), (flow.clone(), node.to_owned()));
+                listeners.insert(
+                    namespace::listener_workflow_id(&id, node),
+                    (flow.clone(), node.to_owned()),
+                );
             }
         }
         Self { bundle, listeners }
@@ -387,11 +436,17 @@ impl WorkflowDirectory for Workflows {
         workflow_id: &str,
         from: Option<&str>,
     ) -> Result<Option<ResolvedWorkflow>, String> {
-        let (sha256, deprecated) = self.locate(scope, workflow_id, from).await.map_err(|error| error.to_string())?;
+        let (sha256, deprecated) = self
+            .locate(scope, workflow_id, from)
+            .await
+            .map_err(|error| error.to_string())?;
         if let Some(text) = deprecated {
             return Err(text);
         }
-        let found = self.get(scope, workflow_id, sha256.as_deref()).await.map_err(|error| error.to_string())?;
+        let found = self
+            .get(scope, workflow_id, sha256.as_deref())
+            .await
+            .map_err(|error| error.to_string())?;
         Ok(match found {
             Found::Workflow(workflow) => Some(ResolvedWorkflow {
                 entry_node: workflow.entry_node().to_owned(),
@@ -417,17 +472,27 @@ impl Workflows {
         if let Some(from) = from {
             let loaded = self.bundle(scope, from).await?;
             let own = loaded.bundle.manifest().bundle_ref();
-            let same = workflow_id.split_once(':').is_some_and(|(reference, _)| reference == own);
+            let same = workflow_id
+                .split_once(':')
+                .is_some_and(|(reference, _)| reference == own);
             if same && loaded.locate(workflow_id).is_some() {
-                return Ok((Some(from.to_owned()), self.entry_deprecation(&registry, loaded.bundle.manifest(), workflow_id)));
+                return Ok((
+                    Some(from.to_owned()),
+                    self.entry_deprecation(&registry, loaded.bundle.manifest(), workflow_id),
+                ));
             }
         }
         let mut registry = registry;
         if select::resolve_workflow_id(&registry.index, workflow_id).is_none() {
             registry = self.current(scope).await?;
         }
-        let Some(flow) = select::resolve_workflow_id(&registry.index, workflow_id) else { return Ok((None, None)) };
-        let Some(version) = registry.index.get(&flow.bundle.bundle_id, &flow.bundle.bundle_version) else {
+        let Some(flow) = select::resolve_workflow_id(&registry.index, workflow_id) else {
+            return Ok((None, None));
+        };
+        let Some(version) = registry
+            .index
+            .get(&flow.bundle.bundle_id, &flow.bundle.bundle_version)
+        else {
             return Ok((None, None));
         };
         let text = self.entry_deprecation(&registry, &version.manifest, workflow_id);
@@ -435,9 +500,16 @@ impl Workflows {
     }
 
     /// Deprecations block entry workflows only (bundles spec §9).
-    fn entry_deprecation(&self, registry: &PlaneRegistry, manifest: &Manifest, workflow_id: &str) -> Option<String> {
+    fn entry_deprecation(
+        &self,
+        registry: &PlaneRegistry,
+        manifest: &Manifest,
+        workflow_id: &str,
+    ) -> Option<String> {
         let (_, flow) = workflow_id.split_once(':')?;
         let is_entry = manifest.entrypoints.iter().any(|entry| entry.flow_id == flow);
-        is_entry.then(|| registry.deprecation_text(&manifest.bundle_id, flow)).flatten()
+        is_entry
+            .then(|| registry.deprecation_text(&manifest.bundle_id, flow))
+            .flatten()
     }
 }

@@ -8,8 +8,11 @@ use crate::{Tick, vars};
 impl Tick {
     /// Pauses. No-op for terminal and paused runs and for those that ask a person. Returns whether it applied.
     pub fn pause(&mut self, reason: Option<&str>, now: Timestamp) -> bool {
-        let asks_person =
-            self.run.waiting.as_ref().is_some_and(|wait| wait.reason == WaitReason::User && !wait.is_pause());
+        let asks_person = self
+            .run
+            .waiting
+            .as_ref()
+            .is_some_and(|wait| wait.reason == WaitReason::User && !wait.is_pause());
         if self.run.status.is_terminal() || self.run.is_paused() || asks_person {
             return false;
         }
@@ -57,7 +60,12 @@ impl Tick {
             return false;
         }
         self.run.status = RunStatus::Cancelled;
-        self.run.error = Some(reason.filter(|text| !text.is_empty()).unwrap_or("Cancelled").to_owned());
+        self.run.error = Some(
+            reason
+                .filter(|text| !text.is_empty())
+                .unwrap_or("Cancelled")
+                .to_owned(),
+        );
         self.run.waiting = None;
         self.aux.open = None;
         self.aux.batch = None;
@@ -95,9 +103,15 @@ impl Tick {
     ///
     /// # Errors
     /// The refusal text.
-    pub fn update_schedule(&mut self, update: &ScheduleUpdate<'_>, now: Timestamp) -> Result<(), &'static str> {
+    pub fn update_schedule(
+        &mut self,
+        update: &ScheduleUpdate<'_>,
+        now: Timestamp,
+    ) -> Result<(), &'static str> {
         if !self.is_schedule() {
-            return Err("update_schedule is only supported for scheduled runs (or runs inside a scheduled run tree)");
+            return Err(
+                "update_schedule is only supported for scheduled runs (or runs inside a scheduled run tree)",
+            );
         }
         if self.schedule_interval().is_none() {
             return Err("update_schedule requires a recurrent scheduled run (interval must be set)");
@@ -111,10 +125,14 @@ impl Tick {
             "requested_run_id": update.requested_run_id, "scheduled_root_run_id": run_id,
         });
         vars::set_path(&mut self.run.vars, "_runtime.last_schedule_update", marker);
-        if update.apply_immediately && self.run.current_node == "wait_interval" {
-            if let Some(wait) = self.run.waiting.as_mut().filter(|wait| wait.reason == WaitReason::Until) {
-                wait.until = Some(now.plus_micros(update.interval_micros));
-            }
+        let moves = update.apply_immediately && self.run.current_node == "wait_interval";
+        if let Some(wait) = self
+            .run
+            .waiting
+            .as_mut()
+            .filter(|wait| moves && wait.reason == WaitReason::Until)
+        {
+            wait.until = Some(now.plus_micros(update.interval_micros));
         }
         Ok(())
     }

@@ -41,7 +41,10 @@ pub enum HostOp {
 impl HostOp {
     /// True for questions whose answer reads or writes files; pools without a workspace mount refuse them.
     pub const fn touches_files(self) -> bool {
-        !matches!(self, Self::RunCode | Self::RunExpression | Self::ProviderCatalog | Self::ProviderModels)
+        !matches!(
+            self,
+            Self::RunCode | Self::RunExpression | Self::ProviderCatalog | Self::ProviderModels
+        )
     }
 }
 
@@ -65,7 +68,10 @@ pub struct HostAnswers {
 impl HostAnswers {
     /// The answer to an equal question, if it was asked before.
     pub fn find(&self, call: &HostCall) -> Option<&Result<Value, Exception>> {
-        self.answers.iter().find(|(asked, _)| asked == call).map(|(_, answer)| answer)
+        self.answers
+            .iter()
+            .find(|(asked, _)| asked == call)
+            .map(|(_, answer)| answer)
     }
 
     /// Remembers an answer.

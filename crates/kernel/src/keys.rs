@@ -5,7 +5,13 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 /// Members of a tool call that change from one attempt to the next.
-const VOLATILE: [&str; 5] = ["call_id", "id", "runtime_call_id", "model_call_id", "idempotency_key"];
+const VOLATILE: [&str; 5] = [
+    "call_id",
+    "id",
+    "runtime_call_id",
+    "model_call_id",
+    "idempotency_key",
+];
 
 /// The key of an effect: 32 hex digits over run, node, type and planned payload; from the second visit of a node on
 /// also over the visit number (difference X1).
@@ -121,8 +127,12 @@ mod tests {
     #[test]
     fn tool_keys_ignore_call_ids() {
         let run: RunId = "8d6899dd-0000-4000-8000-000000000001".parse().expect("run id");
-        let a = object(json!({"tool_calls": [{"name": " x ", "arguments": "{\"a\":1}", "call_id": "1"}], "allowed_tools": ["b", "a", "b"]}));
-        let b = object(json!({"tool_calls": [{"name": "x", "arguments": {"a": 1}, "call_id": "2"}], "allowed_tools": ["a", "b"]}));
+        let a = object(
+            json!({"tool_calls": [{"name": " x ", "arguments": "{\"a\":1}", "call_id": "1"}], "allowed_tools": ["b", "a", "b"]}),
+        );
+        let b = object(
+            json!({"tool_calls": [{"name": "x", "arguments": {"a": 1}, "call_id": "2"}], "allowed_tools": ["a", "b"]}),
+        );
         let key = |p: &Object| effect_key(run, "t", EffectKind::ToolCalls, p, 1);
         assert_eq!(key(&a), key(&b));
     }

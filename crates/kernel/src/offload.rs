@@ -36,7 +36,11 @@ pub struct Offloader<'a> {
 impl<'a> Offloader<'a> {
     /// An offloader for a run; `max_inline` 0 disables it.
     pub fn new(run: RunId, max_inline: usize, out: &'a mut Vec<OffloadedValue>) -> Self {
-        Self { run, max_inline: if max_inline == 0 { usize::MAX } else { max_inline }, out }
+        Self {
+            run,
+            max_inline: if max_inline == 0 { usize::MAX } else { max_inline },
+            out,
+        }
     }
 
     /// Replaces large members below `value`; the value itself keeps its shape.
@@ -84,7 +88,14 @@ impl<'a> Offloader<'a> {
         }
     }
 
-    fn take(&mut self, bytes: Vec<u8>, content_type: &'static str, kind: &'static str, source: &'static str, path: &str) -> Value {
+    fn take(
+        &mut self,
+        bytes: Vec<u8>,
+        content_type: &'static str,
+        kind: &'static str,
+        source: &'static str,
+        path: &str,
+    ) -> Value {
         let mut hash = Sha256::new();
         hash.update(self.run.to_string().as_bytes());
         hash.update([0]);
@@ -92,13 +103,23 @@ impl<'a> Offloader<'a> {
         let artifact_id = hex::encode(&hash.finalize()[..16]);
         let reference = json!({ "$artifact": artifact_id });
         let blob_id = hex::encode(Sha256::digest(&bytes));
-        self.out.push(OffloadedValue { artifact_id, blob_id, content_type, bytes, source, path: path.to_owned(), kind });
+        self.out.push(OffloadedValue {
+            artifact_id,
+            blob_id,
+            content_type,
+            bytes,
+            source,
+            path: path.to_owned(),
+            kind,
+        });
         reference
     }
 }
 
 fn is_ref(value: &Value) -> bool {
-    value.as_object().is_some_and(|map| map.get("$artifact").is_some_and(Value::is_string))
+    value
+        .as_object()
+        .is_some_and(|map| map.get("$artifact").is_some_and(Value::is_string))
 }
 
 /// Length of the compact JSON text, or any number above `cap` once it is known to exceed it.
@@ -110,7 +131,11 @@ pub fn compact_len(value: &Value, cap: usize) -> usize {
     impl std::io::Write for Counter {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.len += bytes.len();
-            if self.len > self.cap { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(bytes.len()) }
+            if self.len > self.cap {
+                Err(std::io::ErrorKind::StorageFull.into())
+            } else {
+                Ok(bytes.len())
+            }
         }
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())

@@ -18,21 +18,45 @@ pub struct Exception {
 impl Exception {
     /// A `ValueError`.
     pub fn value(message: impl Into<String>) -> Self {
-        Self { class: "ValueError", message: message.into() }
+        Self {
+            class: "ValueError",
+            message: message.into(),
+        }
     }
     /// A `TypeError`.
     pub fn type_error(message: impl Into<String>) -> Self {
-        Self { class: "TypeError", message: message.into() }
+        Self {
+            class: "TypeError",
+            message: message.into(),
+        }
     }
     /// A `RuntimeError`.
     pub fn runtime(message: impl Into<String>) -> Self {
-        Self { class: "RuntimeError", message: message.into() }
+        Self {
+            class: "RuntimeError",
+            message: message.into(),
+        }
+    }
+    /// A value that JSON cannot hold. Always fails the run, even where other exceptions of a node complete it
+    /// (visualflow spec §3.4, last row).
+    pub fn unserialisable(type_name: &str) -> Self {
+        Self::type_error(format!("Object of type {type_name}{UNSERIALISABLE}"))
+    }
+    /// True for [`Exception::unserialisable`].
+    pub fn is_unserialisable(&self) -> bool {
+        self.class == "TypeError" && self.message.ends_with(UNSERIALISABLE)
     }
     /// Any class of the vocabulary.
     pub fn of(class: &'static str, message: impl Into<String>) -> Self {
-        Self { class, message: message.into() }
+        Self {
+            class,
+            message: message.into(),
+        }
     }
 }
+
+/// End of the text of [`Exception::unserialisable`].
+const UNSERIALISABLE: &str = " is not JSON serializable";
 
 /// Why planning stopped without a plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,15 +87,25 @@ pub struct StepPlan {
 impl StepPlan {
     /// A pure transition.
     pub fn goto(next: impl Into<String>) -> Self {
-        Self { next_node: Some(next.into()), ..Self::default() }
+        Self {
+            next_node: Some(next.into()),
+            ..Self::default()
+        }
     }
     /// Completion of the run.
     pub fn complete(output: Value) -> Self {
-        Self { complete: Some(output), ..Self::default() }
+        Self {
+            complete: Some(output),
+            ..Self::default()
+        }
     }
     /// An effect, then `next`.
     pub fn effect(effect: Effect, next: Option<String>) -> Self {
-        Self { effect: Some(effect), next_node: next, complete: None }
+        Self {
+            effect: Some(effect),
+            next_node: next,
+            complete: None,
+        }
     }
 }
 

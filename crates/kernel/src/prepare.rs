@@ -10,11 +10,17 @@ pub const GROUNDING_OPEN: &str = "<runtime_metadata>";
 
 /// Warnings about call ids for `_flow_warnings`; empty for other effects.
 pub fn tool_warnings(node: &str, kind: EffectKind, payload: &Object) -> Vec<String> {
-    let Some(calls) = payload.get("tool_calls").and_then(Value::as_array).filter(|_| kind == EffectKind::ToolCalls)
+    let Some(calls) = payload
+        .get("tool_calls")
+        .and_then(Value::as_array)
+        .filter(|_| kind == EffectKind::ToolCalls)
     else {
         return Vec::new();
     };
-    let ids = calls.iter().filter_map(Value::as_object).map(|call| call_id(call).unwrap_or_default());
+    let ids = calls
+        .iter()
+        .filter_map(Value::as_object)
+        .map(|call| call_id(call).unwrap_or_default());
     let (mut seen, mut missing, mut twice) = (HashSet::new(), 0_usize, Vec::new());
     for id in ids {
         if id.is_empty() {
@@ -25,20 +31,34 @@ pub fn tool_warnings(node: &str, kind: EffectKind, payload: &Object) -> Vec<Stri
     }
     let mut warnings = Vec::new();
     if missing > 0 {
-        warnings.push(format!("#WARN: TOOL_CALLS missing call_id at node '{node}' (count={missing})"));
+        warnings.push(format!(
+            "#WARN: TOOL_CALLS missing call_id at node '{node}' (count={missing})"
+        ));
     }
     if !twice.is_empty() {
-        warnings.push(format!("#WARN: TOOL_CALLS duplicate call_id at node '{node}' ({})", twice.join(", ")));
+        warnings.push(format!(
+            "#WARN: TOOL_CALLS duplicate call_id at node '{node}' ({})",
+            twice.join(", ")
+        ));
     }
     warnings
 }
 
 fn call_id(call: &Object) -> Option<&str> {
-    call.get("call_id").or_else(|| call.get("id")).and_then(Value::as_str).map(str::trim)
+    call.get("call_id")
+        .or_else(|| call.get("id"))
+        .and_then(Value::as_str)
+        .map(str::trim)
 }
 
 /// Completes a planned payload: runtime call ids and sorted allow-list of a tool batch, grounding of a model call.
-pub fn complete(kind: EffectKind, payload: &mut Object, key: &str, now: Timestamp, zone: &jiff::tz::TimeZone) {
+pub fn complete(
+    kind: EffectKind,
+    payload: &mut Object,
+    key: &str,
+    now: Timestamp,
+    zone: &jiff::tz::TimeZone,
+) {
     match kind {
         EffectKind::ToolCalls => complete_tools(payload, key),
         EffectKind::LlmCall => ground(payload, now, zone),
@@ -81,7 +101,9 @@ pub fn stamp_attempt(payload: &mut Object, step: StepId, key: &str, attempt: u32
 /// Puts the time block before the prompt, or before the last user message when messages are used. Calls that make
 /// media are left alone.
 fn ground(payload: &mut Object, now: Timestamp, zone: &jiff::tz::TimeZone) {
-    let makes_media = ["output", "outputs"].iter().any(|key| payload.get(*key).is_some_and(|v| !v.is_null()));
+    let makes_media = ["output", "outputs"]
+        .iter()
+        .any(|key| payload.get(*key).is_some_and(|v| !v.is_null()));
     if makes_media {
         return;
     }
@@ -92,16 +114,20 @@ fn ground(payload: &mut Object, now: Timestamp, zone: &jiff::tz::TimeZone) {
         local.strftime("%Y-%m-%dT%H:%M:%S%:z"),
     );
     if let Some(Value::Array(messages)) = payload.get_mut("messages").filter(|m| !is_empty_list(m)) {
-        let last_user = messages.iter_mut().rev().find(|m| m.get("role").and_then(Value::as_str) == Some("user"));
+        let last_user = messages
+            .iter_mut()
+            .rev()
+            .find(|m| m.get("role").and_then(Value::as_str) == Some("user"));
         if let Some(Value::String(content)) = last_user.and_then(|m| m.get_mut("content")) {
             prefix(content, &block);
             return;
         }
     }
-    if let Some(Value::String(prompt)) = payload.get_mut("prompt") {
-        if !prompt.is_empty() {
-            prefix(prompt, &block);
-        }
+    if let Some(Value::String(prompt)) = payload
+        .get_mut("prompt")
+        .filter(|prompt| prompt.as_str() != Some(""))
+    {
+        prefix(prompt, &block);
     }
 }
 
@@ -117,7 +143,9 @@ fn prefix(text: &mut String, block: &str) {
 
 /// The text without the time block that [`complete`] put before it.
 pub fn strip_grounding(text: &str) -> &str {
-    let Some(rest) = text.strip_prefix(GROUNDING_OPEN) else { return text };
+    let Some(rest) = text.strip_prefix(GROUNDING_OPEN) else {
+        return text;
+    };
     match rest.find("</runtime_metadata>") {
         Some(end) => rest[end + "</runtime_metadata>".len()..].trim_start_matches('\n'),
         None => text,
@@ -136,7 +164,13 @@ mod tests {
     fn grounding_goes_to_the_last_user_message() {
         let mut payload = object(json!({"prompt": "", "messages": [
             {"role": "user", "content": "a"}, {"role": "user", "content": "b"}, {"role": "assistant", "content": "c"}]}));
-        complete(EffectKind::LlmCall, &mut payload, "k", Timestamp::from_micros(0), &jiff::tz::TimeZone::UTC);
+        complete(
+            EffectKind::LlmCall,
+            &mut payload,
+            "k",
+            Timestamp::from_micros(0),
+            &jiff::tz::TimeZone::UTC,
+        );
         let expected = "<runtime_metadata>{\"display\":\"[1970-01-01 00:00:00]\",\"local_datetime\":\"1970-01-01T00:00:00+00:00\"}</runtime_metadata>\nb";
         assert_eq!(payload["messages"][1]["content"], expected);
         assert_eq!(payload["messages"][0]["content"], "a");
@@ -145,12 +179,23 @@ mod tests {
 
     #[test]
     fn tool_calls_get_runtime_ids_and_warnings() {
-        let mut payload = object(json!({"tool_calls": [{"name": "a"}, {"name": "b", "call_id": "x"}, {"name": "c", "call_id": "x"}], "allowed_tools": ["z", "a"]}));
+        let mut payload = object(
+            json!({"tool_calls": [{"name": "a"}, {"name": "b", "call_id": "x"}, {"name": "c", "call_id": "x"}], "allowed_tools": ["z", "a"]}),
+        );
         assert_eq!(
             tool_warnings("n", EffectKind::ToolCalls, &payload),
-            ["#WARN: TOOL_CALLS missing call_id at node 'n' (count=1)", "#WARN: TOOL_CALLS duplicate call_id at node 'n' (x)"]
+            [
+                "#WARN: TOOL_CALLS missing call_id at node 'n' (count=1)",
+                "#WARN: TOOL_CALLS duplicate call_id at node 'n' (x)"
+            ]
         );
-        complete(EffectKind::ToolCalls, &mut payload, "k", Timestamp::from_micros(0), &jiff::tz::TimeZone::UTC);
+        complete(
+            EffectKind::ToolCalls,
+            &mut payload,
+            "k",
+            Timestamp::from_micros(0),
+            &jiff::tz::TimeZone::UTC,
+        );
         assert_eq!(payload["tool_calls"][0]["call_id"], "rtcall_k_1");
         assert_eq!(payload["tool_calls"][2]["runtime_call_id"], "rtcall_k_3");
         assert_eq!(payload["allowed_tools"], json!(["a", "z"]));

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use ag_types::{
-    EffectKind, EffectView, IdGen, Object, RecordView, RunState, RunStatus, StepId, StepStatus, Timestamp, Wait, WaitReason,
+    EffectKind, EffectView, IdGen, Object, RecordView, RunState, RunStatus, StepId, StepStatus, Timestamp,
+    Wait, WaitReason,
 };
 use serde_json::{Value, json};
 
@@ -103,7 +104,13 @@ pub struct Tick {
 impl Tick {
     /// Begins a tick. `max_inline` is the offload threshold in bytes, 0 = never.
     pub fn new(run: RunState, aux: RunAux, max_inline: usize, ids: Arc<dyn IdGen>) -> Self {
-        Self { run, aux, writes: Writes::default(), max_inline, ids }
+        Self {
+            run,
+            aux,
+            writes: Writes::default(),
+            max_inline,
+            ids,
+        }
     }
 
     /// Hands over what was written since the last call.
@@ -124,7 +131,9 @@ impl Tick {
     /// Wakes a run whose `until` wait is due: no record, nothing is written at `result_key` (kernel spec §2.1).
     /// Returns false when the run rests on anything else or is not due.
     pub fn wake_if_due(&mut self, now: Timestamp) -> bool {
-        let Some(wait) = &self.run.waiting else { return false };
+        let Some(wait) = &self.run.waiting else {
+            return false;
+        };
         let due = wait.reason == WaitReason::Until && wait.until.is_some_and(|until| until <= now);
         if !due || self.run.is_paused() {
             return false;
@@ -189,7 +198,13 @@ impl Tick {
             *count += 1;
             *count
         };
-        let key = keys::effect_key(self.run.head.run_id, &node_id, effect.kind, &effect.payload, visit);
+        let key = keys::effect_key(
+            self.run.head.run_id,
+            &node_id,
+            effect.kind,
+            &effect.payload,
+            visit,
+        );
         let mut payload = effect.payload;
         prepare::complete(effect.kind, &mut payload, &key, env.now, env.zone);
         let mut open = OpenEffect {
@@ -219,7 +234,9 @@ impl Tick {
     /// Takes up an effect whose `started` record is stored: the same record if it was never called, otherwise a new
     /// attempt under the same key.
     fn reopen(&mut self, env: &StepEnv<'_>) -> Stepped {
-        let Some(mut open) = self.aux.open.take() else { return Stepped::Moved };
+        let Some(mut open) = self.aux.open.take() else {
+            return Stepped::Moved;
+        };
         if open.called {
             open.attempt += 1;
             open.step_id = env.ids.step_id();
@@ -250,7 +267,9 @@ impl Tick {
 
     /// Folds the end of the open effect into the run. Without an open effect nothing happens.
     pub fn apply(&mut self, outcome: Outcome, changes: Vec<VarChange>, env: &StepEnv<'_>) -> Stepped {
-        let Some(open) = self.aux.open.take() else { return Stepped::Moved };
+        let Some(open) = self.aux.open.take() else {
+            return Stepped::Moved;
+        };
         self.change_vars(changes);
         self.finish(open, outcome, env)
     }
@@ -270,6 +289,12 @@ impl Tick {
 
     fn finish(&mut self, open: OpenEffect, outcome: Outcome, env: &StepEnv<'_>) -> Stepped {
         let ended = env.clock.now().max(open.started_at);
+        let outcome = match outcome {
+            Outcome::Done { result, .. } if vars::is_deeper_than(&result, vars::MAX_RESULT_DEPTH) => {
+                Outcome::Failed(format!("{} result is nested too deeply", open.kind.as_str()))
+            }
+            other => other,
+        };
         match outcome {
             Outcome::Failed(error) => {
                 self.record(&open, StepStatus::Failed, None, Some(&error), Some(ended));
@@ -296,12 +321,23 @@ impl Tick {
                 if open.kind == EffectKind::LlmCall {
                     self.note_tokens(&result);
                 }
-                self.go_on(open.result_key.as_deref(), open.next_node, state.unwrap_or(result), ended)
+                self.go_on(
+                    open.result_key.as_deref(),
+                    open.next_node,
+                    state.unwrap_or(result),
+                    ended,
+                )
             }
         }
     }
 
-    fn go_on(&mut self, result_key: Option<&str>, next: Option<String>, result: Value, now: Timestamp) -> Stepped {
+    fn go_on(
+        &mut self,
+        result_key: Option<&str>,
+        next: Option<String>,
+        result: Value,
+        now: Timestamp,
+    ) -> Stepped {
         match next {
             Some(next) => {
                 self.store_result(result_key, result);
@@ -387,12 +423,21 @@ impl Tick {
         match open.kind {
             EffectKind::LlmCall => counts.llm_calls += 1,
             EffectKind::ToolCalls => {
-                let calls = open.payload.get("tool_calls").and_then(Value::as_array).map_or(0, Vec::len);
-                counts.tool_calls = counts.tool_calls.saturating_add(i32::try_from(calls).unwrap_or(i32::MAX));
+                let calls = open
+                    .payload
+                    .get("tool_calls")
+                    .and_then(Value::as_array)
+                    .map_or(0, Vec::len);
+                counts.tool_calls = counts
+                    .tool_calls
+                    .saturating_add(i32::try_from(calls).unwrap_or(i32::MAX));
             }
             _ => {}
         }
-        let tokens = result.get("usage").and_then(|usage| usage.get("total_tokens")).and_then(Value::as_i64);
+        let tokens = result
+            .get("usage")
+            .and_then(|usage| usage.get("total_tokens"))
+            .and_then(Value::as_i64);
         counts.tokens_total = counts.tokens_total.saturating_add(tokens.unwrap_or(0));
     }
 
@@ -498,7 +543,11 @@ impl Tick {
         let mut offloader = crate::offload::Offloader::new(self.run.head.run_id, self.max_inline, &mut taken);
         let payload = row.effect.map(|(_, payload, _)| {
             let mut wrapped = json!({ "payload": payload });
-            offloader.members(wrapped["payload"].as_object_mut().unwrap_or(&mut Object::new()), "ledger_effect_offload", "ledger.effect.payload");
+            offloader.members(
+                wrapped["payload"].as_object_mut().unwrap_or(&mut Object::new()),
+                "ledger_effect_offload",
+                "ledger.effect.payload",
+            );
             wrapped["payload"].as_object().cloned().unwrap_or_default()
         });
         let result = row.result.map(|result| {
@@ -506,7 +555,10 @@ impl Tick {
             offloader.below(&mut result, "ledger_result_offload", "ledger.result");
             result
         });
-        let effect = row.effect.zip(payload.as_ref()).map(|((kind, _, key), payload)| (kind, payload, key));
+        let effect = row
+            .effect
+            .zip(payload.as_ref())
+            .map(|((kind, _, key), payload)| (kind, payload, key));
         let line = self.render(&row, effect, result.as_ref());
         self.writes.offloaded.append(&mut taken);
         self.writes.records.push(line);
@@ -517,9 +569,17 @@ impl Tick {
         let record = RecordView {
             run_id: head.run_id,
             step_id: row.step_id,
-            node_id: row.node_id.unwrap_or(if self.run.current_node.is_empty() { "runtime" } else { &self.run.current_node }),
+            node_id: row.node_id.unwrap_or(if self.run.current_node.is_empty() {
+                "runtime"
+            } else {
+                &self.run.current_node
+            }),
             status: row.status,
-            effect: effect.map(|(kind, payload, result_key)| EffectView { kind, payload, result_key }),
+            effect: effect.map(|(kind, payload, result_key)| EffectView {
+                kind,
+                payload,
+                result_key,
+            }),
             result,
             error: row.error,
             started_at: row.started_at,
@@ -559,7 +619,9 @@ pub(crate) struct Row<'a> {
 }
 
 fn append(root: &mut Object, path: &str, mut items: Vec<Value>) {
-    let (parent, key) = path.rsplit_once('.').map_or((None, path), |(parent, key)| (Some(parent), key));
+    let (parent, key) = path
+        .rsplit_once('.')
+        .map_or((None, path), |(parent, key)| (Some(parent), key));
     let map = match parent {
         Some(parent) => vars::object_at(root, parent),
         None => root,

@@ -17,15 +17,34 @@ pub fn get_path<'v>(vars: &'v Object, path: &str) -> Option<&'v Value> {
     Some(value)
 }
 
+/// Deepest path that is followed; what comes after it is one key. JSON text deeper than 128 levels cannot be read
+/// back, and a name is client input.
+const MAX_SEGMENTS: usize = 64;
+
+/// Deepest result of an effect that is kept: it is stored below `_temp.effects.<node>`, in records and in the
+/// results of parents, all of which must stay readable (128 levels).
+pub const MAX_RESULT_DEPTH: usize = 96;
+
+/// True if the value is nested deeper than `limit` levels; looks no deeper than that.
+pub fn is_deeper_than(value: &Value, limit: usize) -> bool {
+    match value {
+        Value::Object(map) => limit == 0 || map.values().any(|member| is_deeper_than(member, limit - 1)),
+        Value::Array(items) => limit == 0 || items.iter().any(|item| is_deeper_than(item, limit - 1)),
+        _ => false,
+    }
+}
+
 /// The object at a dotted path, created (replacing scalars) where it is missing.
 pub fn object_at<'v>(vars: &'v mut Object, path: &str) -> &'v mut Object {
     let mut map = vars;
-    for segment in path.split('.') {
+    for segment in path.splitn(MAX_SEGMENTS, '.') {
         let slot = map.entry(segment).or_insert_with(|| Value::Object(Object::new()));
         if !slot.is_object() {
             *slot = Value::Object(Object::new());
         }
-        let Value::Object(next) = slot else { unreachable!("made an object above") };
+        let Value::Object(next) = slot else {
+            unreachable!("made an object above")
+        };
         map = next;
     }
     map
@@ -42,7 +61,9 @@ pub fn set_path(vars: &mut Object, path: &str, value: Value) {
 
 /// Removes the value at a dotted path.
 pub fn remove_path(vars: &mut Object, path: &str) -> Option<Value> {
-    let Some((parent, key)) = path.rsplit_once('.') else { return vars.shift_remove(path) };
+    let Some((parent, key)) = path.rsplit_once('.') else {
+        return vars.shift_remove(path);
+    };
     let mut map = vars;
     for segment in parent.split('.') {
         map = map.get_mut(segment)?.as_object_mut()?;
@@ -62,7 +83,9 @@ mod tests {
 
     #[test]
     fn paths_read_keys_and_indexes() {
-        let Value::Object(vars) = json!({"a": {"b": [1, {"c": 2}]}, "x.y": 3}) else { panic!("object") };
+        let Value::Object(vars) = json!({"a": {"b": [1, {"c": 2}]}, "x.y": 3}) else {
+            panic!("object")
+        };
         assert_eq!(get_path(&vars, "a.b.1.c"), Some(&json!(2)));
         assert_eq!(get_path(&vars, "a.b.9"), None);
         assert_eq!(get_path(&vars, "a.b.c"), None);

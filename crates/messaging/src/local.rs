@@ -89,7 +89,9 @@ impl Bell for LocalBell {
     }
 
     async fn listen(&self, pool: Arc<str>) -> Box<dyn WakeUps> {
-        Box::new(LocalWakeUps { pool: self.pool(&pool) })
+        Box::new(LocalWakeUps {
+            pool: self.pool(&pool),
+        })
     }
 
     async fn control(&self, session: SessionId, message: Control) {
@@ -136,8 +138,12 @@ impl RunFeed for LocalFeed {
         if runs.len() >= 1_024 && runs.len().is_power_of_two() {
             runs.retain(|_, sender| sender.receiver_count() > 0);
         }
-        let sender = runs.entry(run).or_insert_with(|| broadcast::channel(FEED_BUFFER).0);
-        FeedSubscription { items: sender.subscribe() }
+        let sender = runs
+            .entry(run)
+            .or_insert_with(|| broadcast::channel(FEED_BUFFER).0);
+        FeedSubscription {
+            items: sender.subscribe(),
+        }
     }
 
     fn healthy(&self) -> bool {
@@ -152,7 +158,10 @@ mod tests {
 
     fn key(n: u128) -> RunKey {
         let text = format!("00000000-0000-4000-8000-{n:012x}");
-        RunKey { run: text.parse::<RunId>().expect("run id"), plane: PlaneId::ROOT }
+        RunKey {
+            run: text.parse::<RunId>().expect("run id"),
+            plane: PlaneId::ROOT,
+        }
     }
 
     #[tokio::test]
@@ -170,11 +179,18 @@ mod tests {
     async fn feed_reaches_every_subscriber_in_order() {
         let feed = LocalFeed::default();
         let (mut a, mut b) = (feed.subscribe(key(1)).await, feed.subscribe(key(1)).await);
-        let items = (1..=3).map(|seq| FeedItem::Record { seq, line: Some("{}".into()) }).collect();
+        let items = (1..=3)
+            .map(|seq| FeedItem::Record {
+                seq,
+                line: Some("{}".into()),
+            })
+            .collect();
         feed.publish(key(1), items).await;
         for expected in 1..=3 {
             for sub in [&mut a, &mut b] {
-                let FeedItem::Record { seq, .. } = sub.items.recv().await.expect("item") else { panic!("record") };
+                let FeedItem::Record { seq, .. } = sub.items.recv().await.expect("item") else {
+                    panic!("record")
+                };
                 assert_eq!(seq, expected);
             }
         }

@@ -7,9 +7,9 @@ use serde_json::Value;
 pub(crate) fn id(value: &Value) -> Option<String> {
     match value {
         Value::String(_) => opt_str(value),
-        Value::Object(fields) => {
-            ["$artifact", "artifact_id"].iter().find_map(|key| fields.get(*key).and_then(opt_str))
-        }
+        Value::Object(fields) => ["$artifact", "artifact_id"]
+            .iter()
+            .find_map(|key| fields.get(*key).and_then(opt_str)),
         _ => None,
     }
 }

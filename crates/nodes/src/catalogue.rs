@@ -34,7 +34,10 @@ pub fn doc_table() -> String {
 }
 
 fn names(pins: &[PinSpec]) -> String {
-    pins.iter().map(|pin| format!("{}:{}", pin.id, pin.kind)).collect::<Vec<_>>().join(", ")
+    pins.iter()
+        .map(|pin| format!("{}:{}", pin.id, pin.kind))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn class(behaviour: &Behaviour) -> &'static str {
@@ -54,7 +57,11 @@ fn entry(node: &NodeType) -> Value {
     let class = class(&node.behaviour);
     let pure = matches!(class, "pure" | "literal");
     // Entries of a flow are reached by events, not by an edge.
-    let entered = !pure && !matches!(spec.kind, "on_flow_start" | "on_user_request" | "on_agent_message" | "on_event" | "on_schedule");
+    let entered = !pure
+        && !matches!(
+            spec.kind,
+            "on_flow_start" | "on_user_request" | "on_agent_message" | "on_event" | "on_schedule"
+        );
     let inputs = execution(if entered { &["exec-in"] } else { &[] }).chain(spec.inputs.iter().map(pin));
     let outputs = execution(exits(&node.behaviour, spec.kind)).chain(spec.outputs.iter().map(pin));
     json!({
@@ -99,13 +106,23 @@ mod tests {
         let catalogue = catalogue();
         let find = |kind: &str| {
             let nodes = catalogue["nodes"].as_array().expect("list");
-            nodes.iter().find(|node| node["type"] == kind).cloned().expect("registered")
+            nodes
+                .iter()
+                .find(|node| node["type"] == kind)
+                .cloned()
+                .expect("registered")
         };
         assert_eq!(catalogue["count"], 128);
         let add = find("add");
         assert_eq!((&add["pure"], &add["category"]), (&json!(true), &json!("math")));
-        assert_eq!(add["inputs"], json!([{"id": "a", "type": "number"}, {"id": "b", "type": "number"}]));
-        assert_eq!(find("ask_user")["inputs"][0], json!({"id": "exec-in", "type": "execution"}));
+        assert_eq!(
+            add["inputs"],
+            json!([{"id": "a", "type": "number"}, {"id": "b", "type": "number"}])
+        );
+        assert_eq!(
+            find("ask_user")["inputs"][0],
+            json!({"id": "exec-in", "type": "execution"})
+        );
         assert_eq!(find("on_flow_start")["inputs"], json!([]));
         assert_eq!(find("if")["outputs"].as_array().map(Vec::len), Some(2));
     }
@@ -114,8 +131,15 @@ mod tests {
     fn the_table_has_a_row_per_type() {
         let table = doc_table();
         assert_eq!(table.lines().count(), 130);
-        assert!(table.contains("| `abs` | Absolute | math | pure | value:number | result:number | Absolute value. |"));
+        assert!(
+            table.contains(
+                "| `abs` | Absolute | math | pure | value:number | result:number | Absolute value. |"
+            )
+        );
         let unescaped = table.replace("\\|", "");
-        assert!(unescaped.lines().all(|line| line.matches('|').count() == 8), "every row has seven cells");
+        assert!(
+            unescaped.lines().all(|line| line.matches('|').count() == 8),
+            "every row has seven cells"
+        );
     }
 }

@@ -16,7 +16,13 @@ pub(crate) fn payload(kind: EffectKind) -> Object {
 
 /// An effect whose result goes to the usual place, followed by the successor.
 pub(crate) fn effect(kind: EffectKind, payload: Object) -> Planned {
-    Planned::Effect { kind, payload, result_key: None, after: After::Successor, push_control: false }
+    Planned::Effect {
+        kind,
+        payload,
+        result_key: None,
+        after: After::Successor,
+        push_control: false,
+    }
 }
 
 /// The keys of an object result; another result gives none.

@@ -8,5 +8,9 @@ use serde_json::Value;
 /// # Errors
 /// The interrupt while unanswered; the exception the host answered with.
 pub(crate) fn ask(env: &StepEnv<'_>, op: HostOp, node_id: &str, args: Value) -> Result<Value, Interrupt> {
-    env.ask(HostCall { op, node_id: node_id.to_owned(), args })
+    env.ask(HostCall {
+        op,
+        node_id: node_id.to_owned(),
+        args,
+    })
 }

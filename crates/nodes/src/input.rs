@@ -35,17 +35,24 @@ pub(crate) fn opt_i64(inputs: &Inputs<'_>, pin: &str) -> Option<i64> {
 
 /// Number of a pin, where it has one that JSON can hold.
 pub(crate) fn opt_f64(inputs: &Inputs<'_>, pin: &str) -> Option<f64> {
-    inputs.get(pin).and_then(opt_float).filter(|number| number.is_finite())
+    inputs
+        .get(pin)
+        .and_then(opt_float)
+        .filter(|number| number.is_finite())
 }
 
 /// Number of a pin; absent gives the default, null and other texts are errors.
 pub(crate) fn float_or(inputs: &Inputs<'_>, pin: &str, default: f64) -> Result<f64, Interrupt> {
-    inputs.get(pin).map_or(Ok(default), |value| to_float(value).map_err(raised))
+    inputs
+        .get(pin)
+        .map_or(Ok(default), |value| to_float(value).map_err(raised))
 }
 
 /// Lenient boolean of a pin.
 pub(crate) fn flag(inputs: &Inputs<'_>, pin: &str, default: bool) -> bool {
-    inputs.non_null(pin).map_or(default, |value| coerce_bool(value).unwrap_or(false))
+    inputs
+        .non_null(pin)
+        .map_or(default, |value| coerce_bool(value).unwrap_or(false))
 }
 
 /// The first of these pins, then of these `effectConfig` keys, whose value is neither null nor empty text.
@@ -85,5 +92,7 @@ pub(crate) fn variadic<'a>(inputs: &'a Inputs<'_>) -> Vec<&'a Value> {
 
 /// Replaces the escapes that the editor's separators use: `\n`, `\t`, `\r`.
 pub(crate) fn unescape(text: &str) -> String {
-    text.replace("\\n", "\n").replace("\\t", "\t").replace("\\r", "\r")
+    text.replace("\\n", "\n")
+        .replace("\\t", "\t")
+        .replace("\\r", "\r")
 }

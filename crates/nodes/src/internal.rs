@@ -6,7 +6,4 @@ mod path_mux;
 use ag_visualflow::node::NodeType;
 
 /// The node types of this family.
-pub(crate) const NODES: &[NodeType] = &[
-    join_exec::NODE,
-    path_mux::NODE,
-];
+pub(crate) const NODES: &[NodeType] = &[join_exec::NODE, path_mux::NODE];

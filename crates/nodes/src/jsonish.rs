@@ -17,26 +17,37 @@ pub(crate) fn parse(text: &str) -> Result<Value, String> {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    embedded(body).or_else(|| literal_eval(body)).ok_or_else(|| error.to_string())
+    embedded(body)
+        .or_else(|| literal_eval(body))
+        .ok_or_else(|| error.to_string())
 }
 
 /// The value of a text that is JSON or a Python list or dict as a whole; other texts stay texts.
 pub(crate) fn structured(text: &str) -> Option<Value> {
     let body = unfence(strip_py(text));
-    json_loads_lenient(body).ok().or_else(|| literal_eval(body).filter(|value| value.is_object() || value.is_array()))
+    json_loads_lenient(body)
+        .ok()
+        .or_else(|| literal_eval(body).filter(|value| value.is_object() || value.is_array()))
 }
 
 /// The content of a text that is one fenced block.
 fn unfence(text: &str) -> &str {
-    let Some(inner) = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```")) else { return text };
-    inner.split_once('\n').map_or(inner, |(_language, body)| body).trim()
+    let Some(inner) = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```")) else {
+        return text;
+    };
+    inner
+        .split_once('\n')
+        .map_or(inner, |(_language, body)| body)
+        .trim()
 }
 
 fn embedded(text: &str) -> Option<Value> {
-    text.match_indices(['{', '[']).take(MAX_CANDIDATES).find_map(|(start, _)| {
-        let end = start + balanced_len(&text[start..])?;
-        json_loads_lenient(&text[start..end]).ok()
-    })
+    text.match_indices(['{', '['])
+        .take(MAX_CANDIDATES)
+        .find_map(|(start, _)| {
+            let end = start + balanced_len(&text[start..])?;
+            json_loads_lenient(&text[start..end]).ok()
+        })
 }
 
 /// Length of the bracketed value at the start of `text`, strings skipped; `None` when it does not close.
@@ -73,12 +84,21 @@ mod tests {
     #[test]
     fn texts_of_models_are_read() {
         for (text, value) in [
-            (r#"{"a": [1, 2.5, null, true, "é"]}"#, json!({"a": [1, 2.5, null, true, "é"]})),
+            (
+                r#"{"a": [1, 2.5, null, true, "é"]}"#,
+                json!({"a": [1, 2.5, null, true, "é"]}),
+            ),
             ("42", json!(42)),
             ("```json\n{\"k\": 1}\n```", json!({"k": 1})),
             ("```\n[1]\n```", json!([1])),
-            (r#"Sure! Here it is: {"ok": true} hope it helps"#, json!({"ok": true})),
-            ("{'a': True, 'b': None, 'c': (1, 2)}", json!({"a": true, "b": null, "c": [1, 2]})),
+            (
+                r#"Sure! Here it is: {"ok": true} hope it helps"#,
+                json!({"ok": true}),
+            ),
+            (
+                "{'a': True, 'b': None, 'c': (1, 2)}",
+                json!({"a": true, "b": null, "c": [1, 2]}),
+            ),
             ("[1,[2]] tail", json!([1, [2]])),
             (r#"prefix [not json] {"z": 1}"#, json!({"z": 1})),
             (r#"say "[" then {"a": "}"}"#, json!({"a": "}"})),

@@ -5,7 +5,11 @@ use serde_json::Value;
 
 /// Reads `path` from `value`; empty segments are skipped, an empty path reads nothing.
 pub(crate) fn read<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
-    let mut segments = path.split(['.', '[', ']']).map(str::trim).filter(|segment| !segment.is_empty()).peekable();
+    let mut segments = path
+        .split(['.', '[', ']'])
+        .map(str::trim)
+        .filter(|segment| !segment.is_empty())
+        .peekable();
     segments.peek()?;
     segments.try_fold(value, |value, segment| match value {
         Value::Object(map) => map.get(segment),

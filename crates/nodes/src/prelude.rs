@@ -16,8 +16,8 @@ pub(crate) use crate::{
     effect::{effect, passthrough, payload},
     host::ask,
     input::{
-        first, flag, float_or, number, one, opt_f64, opt_i64, opt_text, raised, result, text_or, text_or_blank,
-        unescape, variadic,
+        first, flag, float_or, number, one, opt_f64, opt_i64, opt_text, raised, result, text_or,
+        text_or_blank, unescape, variadic,
     },
     spec::{EFFECT, FUNCTION, LENIENT_EFFECT, PURE, STRICT_FUNCTION, VOLATILE, pin},
 };

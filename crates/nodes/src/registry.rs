@@ -22,8 +22,14 @@ const FAMILIES: [&[NodeType]; 12] = [
     internal::NODES,
 ];
 
-static BY_NAME: LazyLock<HashMap<&'static str, &'static NodeType>> =
-    LazyLock::new(|| FAMILIES.iter().copied().flatten().map(|node| (node.spec.kind, node)).collect());
+static BY_NAME: LazyLock<HashMap<&'static str, &'static NodeType>> = LazyLock::new(|| {
+    FAMILIES
+        .iter()
+        .copied()
+        .flatten()
+        .map(|node| (node.spec.kind, node))
+        .collect()
+});
 
 /// The node types that this build knows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,7 +65,11 @@ mod tests {
         let kinds: Vec<_> = Registry::types().map(|node| node.spec.kind).collect();
         assert_eq!(kinds.len(), 128);
         assert_eq!(kinds.iter().copied().collect::<BTreeSet<_>>(), expected);
-        assert!(expected.iter().all(|kind| Registry.find(kind).is_some_and(|node| node.spec.kind == *kind)));
+        assert!(
+            expected
+                .iter()
+                .all(|kind| Registry.find(kind).is_some_and(|node| node.spec.kind == *kind))
+        );
         assert!(Registry.find("no_such_type").is_none());
     }
 
@@ -68,7 +78,11 @@ mod tests {
         let golden: BTreeMap<_, _> = GOLDEN.lines().filter_map(|line| line.split_once(": ")).collect();
         let inserted_by_the_compiler = ["join_exec", "path_mux"];
         for node in Registry::types().filter(|node| !inserted_by_the_compiler.contains(&node.spec.kind)) {
-            assert!(golden.get(node.spec.kind).is_some_and(|names| !names.is_empty()), "{}", node.spec.kind);
+            assert!(
+                golden.get(node.spec.kind).is_some_and(|names| !names.is_empty()),
+                "{}",
+                node.spec.kind
+            );
         }
     }
 
@@ -76,7 +90,11 @@ mod tests {
     fn specifications_are_complete() {
         for node in Registry::types() {
             let spec = &node.spec;
-            assert!(!spec.title.is_empty() && spec.doc.ends_with('.') && !spec.family.is_empty(), "{}", spec.kind);
+            assert!(
+                !spec.title.is_empty() && spec.doc.ends_with('.') && !spec.family.is_empty(),
+                "{}",
+                spec.kind
+            );
             for pins in [spec.inputs, spec.outputs] {
                 let ids: BTreeSet<_> = pins.iter().map(|pin| pin.id).collect();
                 assert_eq!(ids.len(), pins.len(), "{} repeats a pin", spec.kind);

@@ -8,7 +8,10 @@ pub(crate) fn shorten(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         None => text.to_owned(),
         Some(_) => {
-            let end = text.char_indices().nth(limit.saturating_sub(1)).map_or(text.len(), |(at, _)| at);
+            let end = text
+                .char_indices()
+                .nth(limit.saturating_sub(1))
+                .map_or(text.len(), |(at, _)| at);
             format!("{}…", text[..end].trim_end())
         }
     }
@@ -32,7 +35,8 @@ mod tests {
 
     #[test]
     fn cuts_count_code_points() {
-        for (text, limit, short) in [("añb", 3, "añb"), ("añbc", 3, "añ…"), ("", 3, ""), ("ab", 1, "…")] {
+        for (text, limit, short) in [("añb", 3, "añb"), ("añbc", 3, "añ…"), ("", 3, ""), ("ab", 1, "…")]
+        {
             assert_eq!(shorten(text, limit), short);
         }
     }

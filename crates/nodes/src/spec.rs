@@ -21,16 +21,25 @@ pub(crate) const PURE: NodeSpec = NodeSpec {
 };
 
 /// Pure nodes that read variables, time or randomness.
-pub(crate) const VOLATILE: NodeSpec = NodeSpec { deterministic: false, ..PURE };
+pub(crate) const VOLATILE: NodeSpec = NodeSpec {
+    deterministic: false,
+    ..PURE
+};
 
 /// Function and branch nodes: an exception while inputs are resolved completes the run without success.
 pub(crate) const FUNCTION: NodeSpec = PURE;
 
 /// Function nodes whose input resolution fails the run (`set_var*`, `add_message`, `memact_compose`).
-pub(crate) const STRICT_FUNCTION: NodeSpec = NodeSpec { on_input_error: OnInputError::Fail, ..PURE };
+pub(crate) const STRICT_FUNCTION: NodeSpec = NodeSpec {
+    on_input_error: OnInputError::Fail,
+    ..PURE
+};
 
 /// Effect and control nodes.
 pub(crate) const EFFECT: NodeSpec = STRICT_FUNCTION;
 
 /// Effect nodes that fall back to their configuration when inputs cannot be resolved.
-pub(crate) const LENIENT_EFFECT: NodeSpec = NodeSpec { on_input_error: OnInputError::Ignore, ..PURE };
+pub(crate) const LENIENT_EFFECT: NodeSpec = NodeSpec {
+    on_input_error: OnInputError::Ignore,
+    ..PURE
+};

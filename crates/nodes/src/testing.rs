@@ -7,7 +7,8 @@ use ag_types::{Clock, EffectKind, IdGen, Object, RunHead, RunId, Timestamp};
 use ag_visualflow::{
     document::{NodeConfig, Pin},
     node::{
-        After, Behaviour, EvalCtx, FunctionError, FunctionResult, Inputs, NodeCtx, NodeType, OutputCtx, Planned,
+        After, Behaviour, EvalCtx, FunctionError, FunctionResult, Inputs, NodeCtx, NodeType, OutputCtx,
+        Planned,
     },
 };
 use serde_json::{Value, json};
@@ -107,15 +108,32 @@ pub(crate) fn config(value: &Value) -> NodeConfig {
         let ids = fields.get(key)?.as_array()?.iter().filter_map(Value::as_str);
         let pin = |id: &str| {
             let (id, kind) = id.split_once(':').unwrap_or((id, "any"));
-            Pin { id: id.to_owned(), label: id.to_owned(), kind: kind.to_owned() }
+            Pin {
+                id: id.to_owned(),
+                label: id.to_owned(),
+                kind: kind.to_owned(),
+            }
         };
         Some(ids.map(pin).collect())
     };
-    let mut data = fields.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut data = fields
+        .get("data")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
     let own = ["kind", "data", "inputs", "outputs", "reads"];
-    data.extend(fields.iter().filter(|(key, _)| !own.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone())));
+    data.extend(
+        fields
+            .iter()
+            .filter(|(key, _)| !own.contains(&key.as_str()))
+            .map(|(k, v)| (k.clone(), v.clone())),
+    );
     NodeConfig {
-        kind: fields.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        kind: fields
+            .get("kind")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned(),
         data,
         inputs: pins("inputs"),
         outputs: pins("outputs"),
@@ -123,14 +141,26 @@ pub(crate) fn config(value: &Value) -> NodeConfig {
 }
 
 fn reads(value: &Value) -> impl Fn(&str) -> bool {
-    let read: Vec<_> = value["reads"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let read: Vec<_> = value["reads"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
     move |pin| read.iter().any(|read| read == pin)
 }
 
 /// Resolved inputs of a node.
 pub(crate) fn inputs(config: &NodeConfig, values: Value) -> Inputs<'_> {
-    let Value::Object(values) = values else { panic!("values must be an object") };
-    Inputs { config, values, raw: None }
+    let Value::Object(values) = values else {
+        panic!("values must be an object")
+    };
+    Inputs {
+        config,
+        values,
+        raw: None,
+    }
 }
 
 fn object(vars: &mut Value) -> &mut Object {
@@ -138,13 +168,33 @@ fn object(vars: &mut Value) -> &mut Object {
 }
 
 /// Evaluates a pure node on variables.
-pub(crate) fn eval_in(node: &NodeType, shape: Value, values: Value, vars: &Value, answer: Answer) -> Result<Value, String> {
+pub(crate) fn eval_in(
+    node: &NodeType,
+    shape: Value,
+    values: Value,
+    vars: &Value,
+    answer: Answer,
+) -> Result<Value, String> {
     let config = config(&shape);
     let inputs = inputs(&config, values);
-    let Behaviour::Pure(eval) = node.behaviour else { panic!("{} is not pure", node.spec.kind) };
+    let Behaviour::Pure(eval) = node.behaviour else {
+        panic!("{} is not pure", node.spec.kind)
+    };
     let vars = vars.as_object().expect("vars must be an object");
-    let step = |env: &StepEnv<'_>| eval(&inputs, &EvalCtx { node_id: "n", vars, env });
-    with_env(&answer, step, |outcome| outcome.as_ref().err().and_then(host_call)).map_err(text)
+    let step = |env: &StepEnv<'_>| {
+        eval(
+            &inputs,
+            &EvalCtx {
+                node_id: "n",
+                vars,
+                env,
+            },
+        )
+    };
+    with_env(&answer, step, |outcome| {
+        outcome.as_ref().err().and_then(host_call)
+    })
+    .map_err(text)
 }
 
 /// Evaluates a pure node.
@@ -206,10 +256,21 @@ pub(crate) fn function_in(
 ) -> Result<FunctionResult, FunctionError> {
     let config = config(&shape);
     let inputs = inputs(&config, values);
-    let Behaviour::Function(run) = node.behaviour else { panic!("{} is no function", node.spec.kind) };
-    in_node(&shape, vars, &answer, |ctx| run(&inputs, ctx), |outcome| {
-        outcome.as_ref().err().and_then(|error| host_call(&error.interrupt))
-    })
+    let Behaviour::Function(run) = node.behaviour else {
+        panic!("{} is no function", node.spec.kind)
+    };
+    in_node(
+        &shape,
+        vars,
+        &answer,
+        |ctx| run(&inputs, ctx),
+        |outcome| {
+            outcome
+                .as_ref()
+                .err()
+                .and_then(|error| host_call(&error.interrupt))
+        },
+    )
 }
 
 /// Runs a function node.
@@ -232,8 +293,17 @@ pub(crate) fn asked(node: &NodeType, shape: Value, values: Value) -> Value {
 pub(crate) fn branch(node: &NodeType, shape: Value, values: Value) -> (String, Value) {
     let config = config(&shape);
     let inputs = inputs(&config, values);
-    let Behaviour::Branch(choose) = node.behaviour else { panic!("{} is no branch", node.spec.kind) };
-    in_node(&shape, &mut json!({}), &Answer::none(), |ctx| choose(&inputs, ctx), |_| None).expect("a branch")
+    let Behaviour::Branch(choose) = node.behaviour else {
+        panic!("{} is no branch", node.spec.kind)
+    };
+    in_node(
+        &shape,
+        &mut json!({}),
+        &Answer::none(),
+        |ctx| choose(&inputs, ctx),
+        |_| None,
+    )
+    .expect("a branch")
 }
 
 /// A planned effect with its payload as a value.
@@ -249,16 +319,33 @@ pub(crate) struct PlannedEffect {
 fn planned(node: &NodeType, shape: &Value, values: Value, vars: &mut Value) -> Result<Planned, String> {
     let config = config(shape);
     let inputs = inputs(&config, values);
-    let Behaviour::Effect { plan, .. } = node.behaviour else { panic!("{} has no effect", node.spec.kind) };
+    let Behaviour::Effect { plan, .. } = node.behaviour else {
+        panic!("{} has no effect", node.spec.kind)
+    };
     in_node(shape, vars, &Answer::none(), |ctx| plan(&inputs, ctx), |_| None).map_err(text)
 }
 
 /// Plans an effect node on variables.
-pub(crate) fn plan_in(node: &NodeType, shape: Value, values: Value, vars: &mut Value) -> Result<PlannedEffect, String> {
+pub(crate) fn plan_in(
+    node: &NodeType,
+    shape: Value,
+    values: Value,
+    vars: &mut Value,
+) -> Result<PlannedEffect, String> {
     match planned(node, &shape, values, vars)? {
-        Planned::Effect { kind, payload, result_key, after, push_control } => {
-            Ok(PlannedEffect { kind, payload: Value::Object(payload), result_key, after, push_control })
-        }
+        Planned::Effect {
+            kind,
+            payload,
+            result_key,
+            after,
+            push_control,
+        } => Ok(PlannedEffect {
+            kind,
+            payload: Value::Object(payload),
+            result_key,
+            after,
+            push_control,
+        }),
         Planned::Result { raw, .. } => Err(format!("a result instead of an effect: {raw}")),
     }
 }
@@ -278,14 +365,26 @@ pub(crate) fn planned_raw(
 
 /// The payload of an effect node.
 pub(crate) fn planned_payload(node: &NodeType, shape: Value, values: Value) -> Value {
-    plan_in(node, shape, values, &mut json!({})).expect("an effect").payload
+    plan_in(node, shape, values, &mut json!({}))
+        .expect("an effect")
+        .payload
 }
 
 /// Output pins of an effect node for a raw result.
 pub(crate) fn mapped(node: &NodeType, shape: Value, vars: Value, raw: Value) -> Value {
     let config = config(&shape);
-    let Behaviour::Effect { outputs, .. } = node.behaviour else { panic!("{} has no effect", node.spec.kind) };
+    let Behaviour::Effect { outputs, .. } = node.behaviour else {
+        panic!("{} has no effect", node.spec.kind)
+    };
     let vars = vars.as_object().cloned().unwrap_or_default();
     let reads = reads(&shape);
-    Value::Object(outputs(&raw, &OutputCtx { node_id: "n", config: &config, vars: &vars, reads_output: &reads }))
+    Value::Object(outputs(
+        &raw,
+        &OutputCtx {
+            node_id: "n",
+            config: &config,
+            vars: &vars,
+            reads_output: &reads,
+        },
+    ))
 }

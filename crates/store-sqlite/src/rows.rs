@@ -1,6 +1,6 @@
 //! Rows to values of the ports.
 
-use std::{str::FromStr as _, sync::Arc};
+use std::sync::Arc;
 
 use ag_store::{ArtifactRow, Counters, Result, RunColumns, StoreError};
 use ag_types::{PlaneId, RunHead, RunId, RunKey, RunStatus, Timestamp, WaitReason};
@@ -175,10 +175,6 @@ pub(crate) fn artifact(row: &SqliteRow) -> Result<ArtifactRow> {
     })
 }
 
-/// The hyphenated text of a run id as a value; `None` when it is another kind of id.
-pub(crate) fn parse_run_id(text: &str) -> Option<RunId> {
-    RunId::from_str(text).ok()
-}
 
 /// An `i64` that must fit the port's `i16`.
 pub(crate) fn small(value: i64) -> Result<i16, StoreError> {

@@ -115,7 +115,7 @@ impl Writer {
         let mut state = self.load(ops, careful).await?;
         let planned = plan::plan(&mut state, ops);
         self.flush(&state, planned.writes).await?;
-        effects::apply(&self.shared, &state, &planned.forgotten);
+        effects::apply(&self.shared, &state, &planned.preempts);
         self.planes.extend(state.planes);
         Ok(planned.answers)
     }

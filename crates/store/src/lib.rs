@@ -17,6 +17,7 @@ pub mod artifacts;
 pub mod commands;
 pub mod documents;
 pub mod error;
+pub mod fake;
 pub mod leases;
 pub mod owners;
 pub mod planes;

@@ -37,9 +37,15 @@ impl RunStatus {
 
     /// Reads the wire text.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Running, Self::Waiting, Self::Completed, Self::Failed, Self::Cancelled]
-            .into_iter()
-            .find(|status| status.as_str() == text)
+        [
+            Self::Running,
+            Self::Waiting,
+            Self::Completed,
+            Self::Failed,
+            Self::Cancelled,
+        ]
+        .into_iter()
+        .find(|status| status.as_str() == text)
     }
 
     /// True for a status that never changes again.

@@ -26,7 +26,10 @@ pub struct PlaneKey {
 impl PlaneKey {
     /// The plane of single-token and local callers.
     pub fn root() -> Self {
-        Self { tenant_id: "default".into(), runtime_id: "default".into() }
+        Self {
+            tenant_id: "default".into(),
+            runtime_id: "default".into(),
+        }
     }
 }
 
@@ -42,7 +45,10 @@ pub struct TenantScope {
 impl TenantScope {
     /// The scope of the root plane.
     pub fn root() -> Self {
-        Self { plane: PlaneId::ROOT, key: PlaneKey::root() }
+        Self {
+            plane: PlaneId::ROOT,
+            key: PlaneKey::root(),
+        }
     }
 }
 

@@ -133,7 +133,13 @@ mod tests {
     #[test]
     fn other_spellings_are_read() {
         let expected = Ok(Timestamp::from_micros(1_577_836_800_000_000));
-        for text in ["2020-01-01T00:00:00Z", "2020-01-01T00:00:00", "2020-01-01 00:00:00+00:00", "2020-01-01", "2020-01-01T02:00:00+02:00"] {
+        for text in [
+            "2020-01-01T00:00:00Z",
+            "2020-01-01T00:00:00",
+            "2020-01-01 00:00:00+00:00",
+            "2020-01-01",
+            "2020-01-01T02:00:00+02:00",
+        ] {
             assert_eq!(Timestamp::parse(text), expected, "{text}");
         }
         assert!(Timestamp::parse("garbage").is_err());

@@ -75,6 +75,8 @@ impl Wait {
 
     /// True for the wait that a pause puts on a running run.
     pub fn is_pause(&self) -> bool {
-        self.wait_key.as_deref().is_some_and(|key| key.starts_with("pause:"))
+        self.wait_key
+            .as_deref()
+            .is_some_and(|key| key.starts_with("pause:"))
     }
 }

@@ -1,1 +1,28 @@
-//! Under construction.
+//! The HTTP role: authenticates, validates, writes rows, replays and follows ledgers.
+//!
+//! * [`operation`] and [`routes`]: one table per family; router, document and coverage test derive from it.
+//! * [`input`]: declarative readers of path, query and body that report every failing field at once.
+//! * [`context`]: who is calling, and the only way from a handler to a store.
+//! * [`error`]: the wire shapes of every refusal.
+//! * [`middleware`]: two layers around the router: what every answer needs, and the security layer.
+//! * [`server`]: listeners, time-outs, drain. [`stream`]: ledgers as server-sent events.
+//!
+//! A handler is a paragraph: extractors, one call, one typed response.
+
+pub mod context;
+pub mod error;
+pub mod input;
+mod middleware;
+pub mod operation;
+mod reply;
+mod router;
+pub mod routes;
+pub mod server;
+mod stream;
+
+pub use context::{AppState, CallContext, CsrfCheck, Extensions, NoSessions, Services};
+pub use error::{ApiError, ApiResult};
+pub use input::{Input, Request};
+pub use operation::{Family, Operation};
+pub use router::router;
+pub use server::{serve, serve_ops};

@@ -77,7 +77,10 @@ impl Runner {
             self.sweep(Sweep::Cancels).await;
         }
         // Ready for longer than a beat: its bell was lost.
-        let overdue = beat.oldest_ready.zip(beat.now).is_some_and(|(since, now)| now.micros_since(since) > 1_000_000);
+        let overdue = beat
+            .oldest_ready
+            .zip(beat.now)
+            .is_some_and(|(since, now)| now.micros_since(since) > 1_000_000);
         if overdue {
             self.look_wanted.store(true, Ordering::Release);
             self.look.notify_one();
@@ -94,7 +97,9 @@ impl Runner {
     }
 
     async fn learn_next_timer(&self) {
-        let Some(session) = self.session.read().clone() else { return };
+        let Some(session) = self.session.read().clone() else {
+            return;
+        };
         match self.deps.store.beat(&SCOPE, session.id, &self.options.pool).await {
             Ok(beat) => {
                 if let Some(due) = beat.next_wake {

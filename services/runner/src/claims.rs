@@ -29,7 +29,9 @@ impl Runner {
         let mut last_look = tokio::time::Instant::now();
         loop {
             // A slot first: hints are taken only when there is room for them.
-            let Ok(permit) = self.slots.clone().acquire_owned().await else { return };
+            let Ok(permit) = self.slots.clone().acquire_owned().await else {
+                return;
+            };
             if self.drain.is_cancelled() {
                 return;
             }
@@ -37,7 +39,11 @@ impl Runner {
             let keys = if self.look_wanted.swap(false, Ordering::AcqRel) {
                 Vec::new()
             } else {
-                let pause = if self.deps.bell.healthy() { FULL_LOOK } else { DEGRADED_LOOK };
+                let pause = if self.deps.bell.healthy() {
+                    FULL_LOOK
+                } else {
+                    DEGRADED_LOOK
+                };
                 let deadline = last_look + jittered(pause);
                 tokio::select! {
                     keys = bell.next(free) => keys,
@@ -80,7 +86,11 @@ impl Runner {
 
     async fn candidates(&self, limit: usize) -> Vec<RunKey> {
         let after_plane = PlaneId((self.deps.ids.random() % 1_024) as i32);
-        let query = CandidateQuery { pool: self.options.pool.clone(), limit, after_plane };
+        let query = CandidateQuery {
+            pool: self.options.pool.clone(),
+            limit,
+            after_plane,
+        };
         match self.deps.store.candidates(&SCOPE, query).await {
             Ok(keys) => keys,
             Err(error) => {
@@ -136,7 +146,10 @@ impl Runner {
             .store
             .plane_by_id(&SCOPE, claimed.key.plane)
             .await?
-            .ok_or(StoreError::Corrupt { what: "plane", detail: format!("{} is unknown", claimed.key.plane.0) })?;
+            .ok_or(StoreError::Corrupt {
+                what: "plane",
+                detail: format!("{} is unknown", claimed.key.plane.0),
+            })?;
         let max_inline = self.deps.limits.max_inline_bytes;
         Held::from_claim(claimed, scope, session.id, max_inline, self.deps.ids.clone())
     }
@@ -151,13 +164,19 @@ impl Runner {
     ) {
         let key = held.key;
         let cancel = self.board.add(key);
-        let signals = Signals { abort: session.abort.clone(), cancel, drain: self.drain.clone() };
+        let signals = Signals {
+            abort: session.abort.clone(),
+            cancel,
+            drain: self.drain.clone(),
+        };
         let ended = self.deps.drive(&mut held, &signals, pending).await;
         self.board.remove(key);
         match ended {
             Ok(Ended::Resting { wake_at: Some(due) }) => self.timers.add(due),
             Ok(_) => {}
-            Err(Stop::Lost) => tracing::warn!(run.id = %key.run, epoch = held.epoch, "authority lost, work dropped"),
+            Err(Stop::Lost) => {
+                tracing::warn!(run.id = %key.run, epoch = held.epoch, "authority lost, work dropped")
+            }
             Err(Stop::Store(StoreError::SessionLost)) => session.abort.cancel(),
             Err(error) => {
                 tracing::error!(run.id = %key.run, %error, "drive stopped");
@@ -172,7 +191,11 @@ impl Runner {
             () = session.abort.cancelled() => return,
             () = tokio::time::sleep(jittered(DEGRADED_LOOK)) => {}
         }
-        let released = self.deps.store.release(&SCOPE, session.id, held.key, held.epoch).await;
+        let released = self
+            .deps
+            .store
+            .release(&SCOPE, session.id, held.key, held.epoch)
+            .await;
         match released {
             Ok(true) => self.deps.bell.ring(&held.pool, &[held.key]).await,
             Ok(false) => {}

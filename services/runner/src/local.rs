@@ -24,9 +24,17 @@ impl LocalRunner for LocalSlots {
         if runner.drain.is_cancelled() {
             return None;
         }
-        let session = runner.session.read().clone().filter(|session| !session.abort.is_cancelled())?;
+        let session = runner
+            .session
+            .read()
+            .clone()
+            .filter(|session| !session.abort.is_cancelled())?;
         let permit = runner.slots.clone().try_acquire_owned().ok()?;
-        Some(Box::new(Reserved { runner: runner.clone(), session, permit }))
+        Some(Box::new(Reserved {
+            runner: runner.clone(),
+            session,
+            permit,
+        }))
     }
 }
 
@@ -36,7 +44,11 @@ impl Slot for Reserved {
     }
 
     fn adopt(self: Box<Self>, held: Box<Held>, pending: Option<EffectRequest>) {
-        let Self { runner, session, permit } = *self;
+        let Self {
+            runner,
+            session,
+            permit,
+        } = *self;
         let tasks = runner.tasks.clone();
         tasks.spawn(async move {
             runner.drive(&session, *held, pending, permit).await;

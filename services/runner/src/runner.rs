@@ -31,7 +31,12 @@ pub struct RunnerOptions {
 
 impl Default for RunnerOptions {
     fn default() -> Self {
-        Self { pool: "default".into(), slots: 256, node: "local".to_owned(), drain: Duration::from_secs(30) }
+        Self {
+            pool: "default".into(),
+            slots: 256,
+            node: "local".to_owned(),
+            drain: Duration::from_secs(30),
+        }
     }
 }
 
@@ -84,9 +89,16 @@ impl Runner {
     /// [`StoreError`] when the store refuses.
     pub async fn open(&self) -> Result<(), StoreError> {
         let id = self.deps.ids.session_id();
-        let session = NewSession { id, pool: self.options.pool.clone(), node: self.options.node.clone() };
+        let session = NewSession {
+            id,
+            pool: self.options.pool.clone(),
+            node: self.options.node.clone(),
+        };
         self.deps.store.open_session(&SCOPE, session).await?;
-        *self.session.write() = Some(Session { id, abort: CancellationToken::new() });
+        *self.session.write() = Some(Session {
+            id,
+            abort: CancellationToken::new(),
+        });
         Ok(())
     }
 
@@ -129,14 +141,25 @@ impl Runner {
     }
 
     async fn work(self: &Arc<Self>, session: &Session) {
-        tokio::join!(self.claim_loop(session), self.beat_loop(session), self.timer_loop(), self.control_loop(session));
+        tokio::join!(
+            self.claim_loop(session),
+            self.beat_loop(session),
+            self.timer_loop(),
+            self.control_loop(session)
+        );
     }
 
     async fn leave(&self, session: &Session) {
         self.drain.cancel();
         self.tasks.close();
-        if tokio::time::timeout(self.options.drain, self.tasks.wait()).await.is_err() {
-            tracing::info!(runs = self.board.len(), "drain time is over, handing back what is in flight");
+        if tokio::time::timeout(self.options.drain, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::info!(
+                runs = self.board.len(),
+                "drain time is over, handing back what is in flight"
+            );
         }
         session.abort.cancel();
         self.tasks.wait().await;

@@ -12,7 +12,8 @@ use super::{
 };
 
 const LIMIT_RESPONSE: &str = "max_iterations_llm_response";
-const LIMIT_RETRY: &str = "max_iterations_retry";
+/// How often the closing answer was asked for: a reply that was not stored must not make the node ask forever.
+const LIMIT_ASKED: &str = "max_iterations_asked";
 /// Low: the closing answer reports, it does not invent.
 const LIMIT_TEMPERATURE: f64 = 0.2;
 
@@ -22,33 +23,36 @@ pub(super) fn done(vars: &mut Object, env: &StepEnv<'_>) -> StepPlan {
         Value::String(answer) => answer,
         _ => String::new(),
     };
-    complete(vars, answer, env)
+    complete(vars, &answer, env)
 }
 
 /// Asks the model for a closing answer without tools (twice where it still tries to call one), then completes.
 pub(super) fn max_iterations(vars: &mut Object, env: &StepEnv<'_>) -> StepPlan {
-    let response = state::take_temp(vars, LIMIT_RESPONSE);
-    if response.is_null() {
-        return ask(vars, false);
+    let asked = state::member(vars, "_temp", LIMIT_ASKED)
+        .and_then(Value::as_i64)
+        .unwrap_or(0);
+    if asked == 0 {
+        return ask(vars, 1);
     }
+    let response = state::take_temp(vars, LIMIT_RESPONSE);
     let reply = Reply::read(&response, state::iteration(vars));
     let wants_tools = !reply.calls.is_empty() || markup::contains(&reply.content);
-    if wants_tools && state::member(vars, "_temp", LIMIT_RETRY).is_none() {
-        state::set_temp(vars, LIMIT_RETRY, true.into());
-        return ask(vars, true);
+    if wants_tools && asked == 1 {
+        return ask(vars, 2);
     }
-    state::take_temp(vars, LIMIT_RETRY);
+    state::take_temp(vars, LIMIT_ASKED);
     let mut answer = markup::strip(&reply.content);
     if answer.is_empty() {
         answer = fallback(vars);
     }
-    complete(vars, answer, env)
+    complete(vars, &answer, env)
 }
 
-fn ask(vars: &mut Object, is_retry: bool) -> StepPlan {
+fn ask(vars: &mut Object, count: i64) -> StepPlan {
+    state::set_temp(vars, LIMIT_ASKED, count.into());
     // Notes of the last iteration speak of tools, which are over.
     state::drain_notes(vars);
-    let system = prompt::for_limit(vars, is_retry);
+    let system = prompt::for_limit(vars, count > 1);
     let payload = request::payload(vars, system, Vec::new(), json!(LIMIT_TEMPERATURE));
     let key = format!("_temp.{LIMIT_RESPONSE}");
     StepPlan::effect(
@@ -82,12 +86,12 @@ fn fallback(vars: &Object) -> String {
     text
 }
 
-fn complete(vars: &mut Object, answer: String, env: &StepEnv<'_>) -> StepPlan {
+fn complete(vars: &mut Object, answer: &str, env: &StepEnv<'_>) -> StepPlan {
     state::push_message(
         vars,
         env,
         "assistant",
-        answer.clone(),
+        answer.to_owned(),
         json!({"kind": "final_answer"}),
         None,
     );

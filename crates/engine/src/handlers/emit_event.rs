@@ -23,7 +23,9 @@ impl EffectHandler for EmitEvent {
         let payload = &request.open.payload;
         let key = match waits::event_key(payload, ctx.run) {
             Ok(key) => key,
-            Err(text) if text == "event name is required" => return Answer::failed("emit_event requires payload.name"),
+            Err(text) if text == "event name is required" => {
+                return Answer::failed("emit_event requires payload.name");
+            }
             Err(text) => return Answer::failed(format!("emit_event invalid payload: {text}")),
         };
         match emit(ctx, request, &key).await {
@@ -35,7 +37,13 @@ impl EffectHandler for EmitEvent {
 
 async fn emit(ctx: &EffectCtx<'_>, request: &EffectRequest, key: &str) -> Result<Answer, StoreError> {
     let payload = &request.open.payload;
-    let text = |name: &str| payload.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+    let text = |name: &str| {
+        payload
+            .get(name)
+            .and_then(Value::as_str)
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+    };
     let name = text("name").unwrap_or_default();
     let scope = text("scope").unwrap_or("session").to_lowercase();
     let mut listeners = ctx.store.listeners(ctx.scope, key).await?;
@@ -44,18 +52,33 @@ async fn emit(ctx: &EffectCtx<'_>, request: &EffectRequest, key: &str) -> Result
     }
     listeners.retain(|listener| listener.run_id != ctx.run.head.run_id);
     let envelope = envelope(ctx, request, name, &scope);
-    let mail = listeners.iter().map(|listener| event_mail(listener, &envelope)).collect();
+    let mail = listeners
+        .iter()
+        .map(|listener| event_mail(listener, &envelope))
+        .collect();
     let mut result = Object::new();
     result.insert("wait_key".into(), key.into());
     result.insert("name".into(), name.into());
     result.insert("scope".into(), scope.into());
     result.insert("delivered".into(), listeners.len().into());
-    result.insert("delivered_to".into(), listeners.iter().map(|listener| listener.run_id.to_string()).collect());
-    let resumed = listeners.iter().map(|l| json!({"run_id": l.run_id.to_string(), "status": "running"})).collect();
+    result.insert(
+        "delivered_to".into(),
+        listeners
+            .iter()
+            .map(|listener| listener.run_id.to_string())
+            .collect(),
+    );
+    let resumed = listeners
+        .iter()
+        .map(|l| json!({"run_id": l.run_id.to_string(), "status": "running"}))
+        .collect();
     result.insert("resumed".into(), resumed);
     if listeners.is_empty() {
         let session = ctx.run.head.session_id.as_deref().unwrap_or_default();
-        let others = ctx.store.session_listeners(ctx.scope, session, MAX_NAMED_LISTENERS).await?;
+        let others = ctx
+            .store
+            .session_listeners(ctx.scope, session, MAX_NAMED_LISTENERS)
+            .await?;
         if !others.is_empty() {
             let named = others
                 .iter()
@@ -64,14 +87,22 @@ async fn emit(ctx: &EffectCtx<'_>, request: &EffectRequest, key: &str) -> Result
             result.insert("available_listeners_in_session".into(), named);
         }
     }
-    let outcome = Outcome::Done { result: Value::Object(result), state: None };
-    Ok(Answer { mail, ..Answer::of(outcome) })
+    let outcome = Outcome::Done {
+        result: Value::Object(result),
+        state: None,
+    };
+    Ok(Answer {
+        mail,
+        ..Answer::of(outcome)
+    })
 }
 
 fn envelope(ctx: &EffectCtx<'_>, request: &EffectRequest, name: &str, scope: &str) -> Value {
     let payload = &request.open.payload;
     let run = &ctx.run.head;
-    let session = payload.get("session_id").filter(|id| id.as_str().is_some_and(|text| !text.trim().is_empty()));
+    let session = payload
+        .get("session_id")
+        .filter(|id| id.as_str().is_some_and(|text| !text.trim().is_empty()));
     json!({
         "event_id": payload.get("event_id").cloned().unwrap_or_default(),
         "name": name,
@@ -97,5 +128,10 @@ pub fn event_payload(payload: Option<&Value>) -> Value {
 /// Mail that delivers an envelope to a listener.
 pub fn event_mail(listener: &Listener, envelope: &Value) -> OutMail {
     let body = json!({"wait_key": &*listener.wait_key, "envelope": envelope}).to_string();
-    OutMail { to: listener.run_id, kind: MailKind::Event, body: body.into(), command_id: None }
+    OutMail {
+        to: listener.run_id,
+        kind: MailKind::Event,
+        body: body.into(),
+        command_id: None,
+    }
 }

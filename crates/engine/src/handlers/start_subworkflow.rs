@@ -11,8 +11,12 @@ use serde_json::{Value, json};
 use crate::seed::{self, ModelDefaults};
 
 /// Variables that a child takes over when it does not set them itself.
-const WORKSPACE_KEYS: [&str; 4] =
-    ["workspace_root", "workspace_access_mode", "workspace_allowed_paths", "workspace_ignored_paths"];
+const WORKSPACE_KEYS: [&str; 4] = [
+    "workspace_root",
+    "workspace_access_mode",
+    "workspace_allowed_paths",
+    "workspace_ignored_paths",
+];
 
 /// The handler.
 pub struct StartSubworkflow {
@@ -36,7 +40,12 @@ impl EffectHandler for StartSubworkflow {
         let open = &request.open;
         let flag = |key: &str| open.payload.get(key).is_some_and(ag_pyvalue::truthy);
         let wrap = flag("wrap_as_tool_result");
-        let id = open.payload.get("workflow_id").and_then(Value::as_str).map(str::trim).unwrap_or_default();
+        let id = open
+            .payload
+            .get("workflow_id")
+            .and_then(Value::as_str)
+            .map(str::trim)
+            .unwrap_or_default();
         let fail = |text: String| match wrap {
             true => Answer::done(tool_envelope(
                 &wrap_details(&open.payload),
@@ -52,13 +61,26 @@ impl EffectHandler for StartSubworkflow {
             Ok(None) => return fail(format!("Workflow '{id}' not found in registry")),
             Err(text) => return fail(text),
         };
-        let (state, aux) = self.child(ctx, open, id, workflow.entry_node, flag("include_traces")).await;
+        let (state, aux) = self
+            .child(ctx, open, id, workflow.entry_node, flag("include_traces"))
+            .await;
         let child_id = state.head.run_id;
-        let child = Child { state, aux, bundle_sha256: workflow.bundle_sha256 };
+        let child = Child {
+            state,
+            aux,
+            bundle_sha256: workflow.bundle_sha256,
+        };
         let outcome = match flag("async") && !flag("wait") {
-            true => Outcome::Done { result: json!({"sub_run_id": child_id.to_string(), "async": true}), state: None },
+            true => Outcome::Done {
+                result: json!({"sub_run_id": child_id.to_string(), "async": true}),
+                state: None,
+            },
             false => {
-                let mut wait = waits::wait_for(open, WaitReason::Subworkflow, Some(format!("subworkflow:{child_id}")));
+                let mut wait = waits::wait_for(
+                    open,
+                    WaitReason::Subworkflow,
+                    Some(format!("subworkflow:{child_id}")),
+                );
                 let mut details = Object::new();
                 details.insert("sub_run_id".into(), child_id.to_string().into());
                 details.insert("sub_workflow_id".into(), id.into());
@@ -71,7 +93,10 @@ impl EffectHandler for StartSubworkflow {
                 Outcome::Waiting(wait)
             }
         };
-        Answer { children: vec![child], ..Answer::of(outcome) }
+        Answer {
+            children: vec![child],
+            ..Answer::of(outcome)
+        }
     }
 }
 
@@ -97,13 +122,22 @@ impl StartSubworkflow {
     ) -> (RunState, RunAux) {
         let parent = ctx.run;
         let now = ctx.clock.now();
-        let mut vars = open.payload.get("vars").and_then(Value::as_object).cloned().unwrap_or_default();
+        let mut vars = open
+            .payload
+            .get("vars")
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default();
         inherit_workspace(&parent.vars, &mut vars);
         let route = self.defaults.text_route(ctx.scope).await;
         let model = ag_kernel::vars::text_at(&vars, "_runtime.model").map(str::to_owned);
         let model = model.or_else(|| route.as_ref().map(|(_, model)| model.clone()));
         seed::child(&mut vars, route.as_ref(), self.defaults.limits(model.as_deref()));
-        let session = open.payload.get("session_id").and_then(Value::as_str).map(str::trim);
+        let session = open
+            .payload
+            .get("session_id")
+            .and_then(Value::as_str)
+            .map(str::trim);
         let state = RunState {
             head: RunHead {
                 run_id: ctx.ids.run_id(),
@@ -124,7 +158,13 @@ impl StartSubworkflow {
             error: None,
             updated_at: now,
         };
-        (state, RunAux { report_traces: traces, ..RunAux::default() })
+        (
+            state,
+            RunAux {
+                report_traces: traces,
+                ..RunAux::default()
+            },
+        )
     }
 }
 

@@ -18,8 +18,14 @@ impl EffectHandler for VarsQuery {
     async fn handle(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Answer {
         let payload = &request.open.payload;
         let text = |keys: &[&str], default: &str| {
-            let found = keys.iter().find_map(|key| payload.get(*key).and_then(Value::as_str));
-            found.map(str::trim).filter(|text| !text.is_empty()).unwrap_or(default).to_owned()
+            let found = keys
+                .iter()
+                .find_map(|key| payload.get(*key).and_then(Value::as_str));
+            found
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+                .unwrap_or(default)
+                .to_owned()
         };
         let target = text(&["target_run_id"], "");
         let found = match target.is_empty() || target == ctx.run.head.run_id.to_string() {
@@ -42,9 +48,16 @@ impl EffectHandler for VarsQuery {
 }
 
 async fn foreign(ctx: &EffectCtx<'_>, target: &str) -> Result<Option<Object>, String> {
-    let Ok(run) = target.parse::<RunId>() else { return Ok(None) };
-    let row = ctx.store.run(ctx.scope, run).await.map_err(|error| error.to_string())?;
-    row.map(|row| serde_json::from_str(&row.columns.vars).map_err(|error| error.to_string())).transpose()
+    let Ok(run) = target.parse::<RunId>() else {
+        return Ok(None);
+    };
+    let row = ctx
+        .store
+        .run(ctx.scope, run)
+        .await
+        .map_err(|error| error.to_string())?;
+    row.map(|row| serde_json::from_str(&row.columns.vars).map_err(|error| error.to_string()))
+        .transpose()
 }
 
 fn query(vars: &Object, path: &str, payload: &Object) -> Result<String, String> {
@@ -89,7 +102,15 @@ fn query(vars: &Object, path: &str, payload: &Object) -> Result<String, String> 
 /// Dots, `[n]`, or a JSON pointer.
 fn segments(path: &str) -> Vec<String> {
     if let Some(pointer) = path.strip_prefix('/') {
-        return pointer.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
+        return pointer
+            .split('/')
+            .map(|part| part.replace("~1", "/").replace("~0", "~"))
+            .collect();
     }
-    path.replace('[', ".").replace(']', "").split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    path.replace('[', ".")
+        .replace(']', "")
+        .split('.')
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
 }

@@ -16,5 +16,7 @@ pub(super) const NODE: NodeType = NodeType {
 };
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
-    Ok(result(["a", "b"].iter().all(|pin| inputs.get(pin).is_some_and(truthy))))
+    Ok(result(
+        ["a", "b"].iter().all(|pin| inputs.get(pin).is_some_and(truthy)),
+    ))
 }

@@ -17,7 +17,6 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Pure(eval),
 };
 
-
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
     let symbol = inputs.non_null("op").map_or("==".into(), pystr);
     let Some(op) = CmpOp::parse(symbol.trim()) else {

@@ -8,7 +8,11 @@ pub(super) const NODE: NodeType = NodeType {
         title: "For",
         family: "control",
         doc: "Runs its branch once for each number of a range.",
-        inputs: &[pin("start", "number"), pin("end", "number"), pin("step", "number")],
+        inputs: &[
+            pin("start", "number"),
+            pin("end", "number"),
+            pin("step", "number"),
+        ],
         outputs: &[pin("i", "number"), pin("index", "number")],
         ..EFFECT
     },

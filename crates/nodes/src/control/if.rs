@@ -18,5 +18,8 @@ pub(super) const NODE: NodeType = NodeType {
 fn choose(inputs: &Inputs<'_>, _ctx: &NodeCtx<'_>) -> Result<(String, Value), Interrupt> {
     let condition = inputs.get("condition").unwrap_or(&Value::Null);
     let branch = if truthy(condition) { "true" } else { "false" };
-    Ok((branch.to_owned(), json!({"branch": branch, "condition": condition})))
+    Ok((
+        branch.to_owned(),
+        json!({"branch": branch, "condition": condition}),
+    ))
 }

@@ -17,9 +17,15 @@ pub(super) const NODE: NodeType = NodeType {
 
 fn choose(inputs: &Inputs<'_>, _ctx: &NodeCtx<'_>) -> Result<(String, Value), Interrupt> {
     let value = text_or_blank(inputs, "value");
-    let cases = inputs.config.section("switchConfig", "cases").and_then(Value::as_array);
+    let cases = inputs
+        .config
+        .section("switchConfig", "cases")
+        .and_then(Value::as_array);
     let matched = cases.into_iter().flatten().find_map(|case| {
-        let id = case.get("id").and_then(Value::as_str).filter(|id| !id.is_empty())?;
+        let id = case
+            .get("id")
+            .and_then(Value::as_str)
+            .filter(|id| !id.is_empty())?;
         let text = case.get("value").filter(|value| !value.is_null()).map(pystr)?;
         (text == value).then_some((id, text))
     });

@@ -9,7 +9,12 @@ pub(super) const NODE: NodeType = NodeType {
         family: "core",
         doc: "Appends a message to the conversation context of the run.",
         inputs: &[pin("role", "string"), pin("content", "string")],
-        outputs: &[pin("message", "object"), pin("context", "object"), pin("task", "string"), pin("messages", "array")],
+        outputs: &[
+            pin("message", "object"),
+            pin("context", "object"),
+            pin("task", "string"),
+            pin("messages", "array"),
+        ],
         ..STRICT_FUNCTION
     },
     behaviour: Behaviour::Function(run),
@@ -28,9 +33,20 @@ fn run(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, Fun
         Value::Array(messages) => messages.push(message.clone()),
         other => *other = json!([message]),
     }
-    let messages = messages.clone();
-    let task = context.get("task").filter(|task| !task.is_null()).map(pystr).unwrap_or_default();
+    let messages = context.get("messages").cloned().unwrap_or_default();
+    let task = context
+        .get("task")
+        .filter(|task| !task.is_null())
+        .map(pystr)
+        .unwrap_or_default();
     let value = json!({"message": message, "context": context, "task": task, "messages": messages});
-    let terminal = ctx.next.is_none().then(|| json!({"success": true, "message": value["message"]}));
-    Ok(FunctionResult { keep_last: true, terminal, ..FunctionResult::of(value) })
+    let terminal = ctx
+        .next
+        .is_none()
+        .then(|| json!({"success": true, "message": value["message"]}));
+    Ok(FunctionResult {
+        keep_last: true,
+        terminal,
+        ..FunctionResult::of(value)
+    })
 }

@@ -18,13 +18,34 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Agent",
         family: "core",
         doc: "Gives a task to an agent that may use tools, and waits for its answer.",
-        inputs: &[pin("use_context", "boolean"), pin("context", "object"), pin("memory", "memory"), pin("provider", "provider_text"), pin("model", "model"), pin("system", "string"), pin("prompt", "string"), pin("tools", "tools"), pin("prompt_cache_binding", "any"), pin("max_iterations", "number"), pin("max_in_tokens", "number"), pin("temperature", "number"), pin("seed", "number"), pin("thinking", "string"), pin("resp_schema", "json_schema")],
-        outputs: &[pin("response", "string"), pin("data", "object"), pin("success", "boolean"), pin("meta", "object"), pin("scratchpad", "object")],
+        inputs: &[
+            pin("use_context", "boolean"),
+            pin("context", "object"),
+            pin("memory", "memory"),
+            pin("provider", "provider_text"),
+            pin("model", "model"),
+            pin("system", "string"),
+            pin("prompt", "string"),
+            pin("tools", "tools"),
+            pin("prompt_cache_binding", "any"),
+            pin("max_iterations", "number"),
+            pin("max_in_tokens", "number"),
+            pin("temperature", "number"),
+            pin("seed", "number"),
+            pin("thinking", "string"),
+            pin("resp_schema", "json_schema"),
+        ],
+        outputs: &[
+            pin("response", "string"),
+            pin("data", "object"),
+            pin("success", "boolean"),
+            pin("meta", "object"),
+            pin("scratchpad", "object"),
+        ],
         ..EFFECT
     },
     behaviour: Behaviour::Effect { plan, outputs },
 };
-
 
 /// Section of the node's configuration.
 const SECTION: &str = "agentConfig";
@@ -37,9 +58,15 @@ fn bucket_path(node_id: &str) -> String {
 fn plan(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
     let path = bucket_path(ctx.node_id);
     let bucket = vars::object_at(ctx.vars, &path);
-    let phase = bucket.get("phase").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let phase = bucket
+        .get("phase")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     let values = match bucket.get("resolved_inputs") {
-        Some(Value::Object(values)) if matches!(phase.as_str(), "init" | "subworkflow" | "structured") => values.clone(),
+        Some(Value::Object(values)) if matches!(phase.as_str(), "init" | "subworkflow" | "structured") => {
+            values.clone()
+        }
         _ => {
             bucket.clear();
             bucket.insert("phase".to_owned(), "init".into());
@@ -58,7 +85,9 @@ fn plan(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt
 
 /// Memory effects, then the child run.
 fn begin(settings: &Settings<'_>, ctx: &mut NodeCtx<'_>) -> Planned {
-    let Some(route) = route::resolve(settings, ctx.vars) else { return conclusion::unconfigured(settings, ctx) };
+    let Some(route) = route::resolve(settings, ctx.vars) else {
+        return conclusion::unconfigured(settings, ctx);
+    };
     let memory = memory::Memory::of(settings);
     let named = (Some(route.provider.as_str()), Some(route.model.as_str()));
     if let Some(planned) = memory.next(ctx, &child::task(settings), &settings.system(), named) {
@@ -92,7 +121,10 @@ fn after_child(settings: &Settings<'_>, ctx: &mut NodeCtx<'_>) -> Planned {
 fn wanted_schema<'a>(settings: &Settings<'a>) -> Option<&'a Value> {
     let configured = || {
         let schema = settings.configured("outputSchema")?;
-        schema.get("enabled").is_some_and(truthy).then(|| schema.get("jsonSchema"))?
+        schema
+            .get("enabled")
+            .is_some_and(truthy)
+            .then(|| schema.get("jsonSchema"))?
     };
     settings.pin("resp_schema").or_else(configured)
 }
@@ -100,7 +132,10 @@ fn wanted_schema<'a>(settings: &Settings<'a>) -> Option<&'a Value> {
 fn outputs(raw: &Value, node: &OutputCtx<'_>) -> Object {
     let mut outputs = passthrough(raw);
     if (node.reads_output)("result") {
-        outputs.insert("result".to_owned(), raw.get("response").cloned().unwrap_or_default());
+        outputs.insert(
+            "result".to_owned(),
+            raw.get("response").cloned().unwrap_or_default(),
+        );
     }
     outputs
 }

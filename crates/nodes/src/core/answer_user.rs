@@ -16,7 +16,11 @@ pub(super) const NODE: NodeType = NodeType {
 };
 
 fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
-    let level = match opt_text(inputs, "level").unwrap_or_default().to_lowercase().as_str() {
+    let level = match opt_text(inputs, "level")
+        .unwrap_or_default()
+        .to_lowercase()
+        .as_str()
+    {
         "warn" | "warning" => "warning",
         "error" => "error",
         _ => "message",

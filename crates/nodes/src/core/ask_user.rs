@@ -1,7 +1,5 @@
 //! `ask_user`: a question to a person.
 
-use crate::prelude::*;
-
 use crate::{effect::asked, prelude::*};
 
 pub(super) const NODE: NodeType = NodeType {
@@ -17,17 +15,27 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Effect { plan, outputs },
 };
 
-
 fn plan(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
-    let prompt = inputs.non_null("prompt").map_or("Please respond:".into(), pystr).into_owned();
-    let choices = inputs.get("choices").filter(|choices| choices.is_array()).cloned().unwrap_or(json!([]));
+    let prompt = inputs
+        .non_null("prompt")
+        .map_or("Please respond:".into(), pystr)
+        .into_owned();
+    let choices = inputs
+        .get("choices")
+        .filter(|choices| choices.is_array())
+        .cloned()
+        .unwrap_or(json!([]));
     let free_text = inputs.config.effect_config("allowFreeText");
     let free_text = free_text.is_none_or(|value| coerce_bool(value).unwrap_or(false));
     // An answer without text reads as a note of what was asked.
     let unanswered = Value::from(format!("[User prompt: {prompt}]"));
     asked::remember(
         ctx,
-        [("response", unanswered), ("prompt", prompt.clone().into()), ("choices", choices.clone())],
+        [
+            ("response", unanswered),
+            ("prompt", prompt.clone().into()),
+            ("choices", choices.clone()),
+        ],
     );
     let mut payload = payload(EffectKind::AskUser);
     payload.insert("prompt".to_owned(), prompt.into());
@@ -39,7 +47,9 @@ fn plan(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt
 fn outputs(raw: &Value, node: &OutputCtx<'_>) -> Object {
     let mut outputs = asked::recall(node);
     match raw {
-        Value::Object(answer) => outputs.extend(answer.iter().map(|(key, value)| (key.clone(), value.clone()))),
+        Value::Object(answer) => {
+            outputs.extend(answer.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
         Value::Null => {}
         scalar => {
             outputs.insert("response".to_owned(), scalar.clone());

@@ -16,7 +16,6 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Effect { plan, outputs },
 };
 
-
 fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
     let mut call = calls::list(inputs.get("tool_call"));
     call.truncate(1);
@@ -24,17 +23,30 @@ fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrup
 }
 
 fn outputs(raw: &Value, _node: &OutputCtx<'_>) -> Object {
-    let mode = raw.get("mode").filter(|mode| !mode.is_null()).map(pystr).unwrap_or_default();
-    let first = raw.get("results").and_then(|results| results.get(0)).filter(|entry| entry.is_object());
+    let mode = raw
+        .get("mode")
+        .filter(|mode| !mode.is_null())
+        .map(pystr)
+        .unwrap_or_default();
+    let first = raw
+        .get("results")
+        .and_then(|results| results.get(0))
+        .filter(|entry| entry.is_object());
     let (result, success) = match first {
-        _ if mode != "executed" => (format!("Tool execution not completed (mode={mode})").into(), false),
+        _ if mode != "executed" => (
+            format!("Tool execution not completed (mode={mode})").into(),
+            false,
+        ),
         None => ("Missing tool result".into(), false),
         Some(entry) if entry.get("success") == Some(&Value::Bool(true)) => {
             (entry.get("output").cloned().unwrap_or_default(), true)
         }
         Some(entry) => {
             let error = entry.get("error").and_then(opt_str);
-            (error.unwrap_or_else(|| "Tool execution failed".to_owned()).into(), false)
+            (
+                error.unwrap_or_else(|| "Tool execution failed".to_owned()).into(),
+                false,
+            )
         }
     };
     let mut outputs = Object::new();

@@ -19,7 +19,12 @@ pub(super) fn list(value: Option<&Value>) -> Vec<Value> {
 pub(super) fn planned(calls: Vec<Value>, inputs: &Inputs<'_>) -> Planned {
     let mut payload = payload(EffectKind::ToolCalls);
     payload.insert("tool_calls".to_owned(), calls.into());
-    let configured = || inputs.config.effect_config("allowed_tools").filter(|tools| tools.is_array());
+    let configured = || {
+        inputs
+            .config
+            .effect_config("allowed_tools")
+            .filter(|tools| tools.is_array())
+    };
     if let Some(allowed) = inputs.get("allowed_tools").or_else(configured) {
         payload.insert("allowed_tools".to_owned(), names(allowed).into());
     }
@@ -33,9 +38,14 @@ pub(super) fn names(value: &Value) -> Vec<String> {
         _ => None,
     };
     let value = parsed.as_ref().unwrap_or(value);
-    let entries = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    let entries = value
+        .as_array()
+        .map_or(std::slice::from_ref(value), Vec::as_slice);
     let mut names: Vec<String> = Vec::new();
-    for name in entries.iter().filter_map(|entry| opt_str(entry.get("name").unwrap_or(entry))) {
+    for name in entries
+        .iter()
+        .filter_map(|entry| opt_str(entry.get("name").unwrap_or(entry)))
+    {
         if !names.contains(&name) {
             names.push(name);
         }
@@ -50,7 +60,12 @@ mod tests {
     #[test]
     fn calls_come_in_several_shapes() {
         let call = json!({"name": "read_file", "arguments": {}});
-        for value in [json!([call, "junk", 3]), call.clone(), json!(format!("[{call}]")), json!(call.to_string())] {
+        for value in [
+            json!([call, "junk", 3]),
+            call.clone(),
+            json!(format!("[{call}]")),
+            json!(call.to_string()),
+        ] {
             assert_eq!(list(Some(&value)), vec![call.clone()], "{value}");
         }
         for value in [json!(null), json!("nope"), json!(4), json!([])] {

@@ -16,10 +16,18 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Function(run),
 };
 
-
 fn run(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, FunctionError> {
-    let text = |key: &str| inputs.config.data.get(key).filter(|text| text.as_str().is_some_and(|t| !t.is_empty()));
-    let input = inputs.raw.clone().unwrap_or_else(|| Value::Object(inputs.values.clone()));
+    let text = |key: &str| {
+        inputs
+            .config
+            .data
+            .get(key)
+            .filter(|text| text.as_str().is_some_and(|t| !t.is_empty()))
+    };
+    let input = inputs
+        .raw
+        .clone()
+        .unwrap_or_else(|| Value::Object(inputs.values.clone()));
     if let Some(code) = text("code") {
         let args = json!({
             "code": code,
@@ -31,7 +39,9 @@ fn run(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, Fun
         let answer = ask(ctx.env, HostOp::RunCode, ctx.node_id, args)?;
         return Ok(FunctionResult::of(super::sandbox::value(&answer)?));
     }
-    let Some(expression) = text("expression") else { return Ok(FunctionResult::of(input)) };
+    let Some(expression) = text("expression") else {
+        return Ok(FunctionResult::of(input));
+    };
     let args = json!({"expression": expression, "input": input});
     let value = match ask(ctx.env, HostOp::RunExpression, ctx.node_id, args) {
         Ok(answer) => match super::sandbox::enveloped(&answer) {

@@ -9,13 +9,33 @@ pub(super) const NODE: NodeType = NodeType {
         title: "LLM Call",
         family: "core",
         doc: "Calls a model, with tools, a response schema, the conversation and memory if wanted.",
-        inputs: &[pin("use_context", "boolean"), pin("context", "object"), pin("memory", "memory"), pin("provider", "provider_text"), pin("model", "model"), pin("system", "string"), pin("prompt", "string"), pin("tools", "tools"), pin("prompt_cache_binding", "any"), pin("max_in_tokens", "number"), pin("temperature", "number"), pin("seed", "number"), pin("thinking", "string"), pin("resp_schema", "json_schema")],
-        outputs: &[pin("response", "string"), pin("data", "object"), pin("success", "boolean"), pin("meta", "object"), pin("tool_calls", "array")],
+        inputs: &[
+            pin("use_context", "boolean"),
+            pin("context", "object"),
+            pin("memory", "memory"),
+            pin("provider", "provider_text"),
+            pin("model", "model"),
+            pin("system", "string"),
+            pin("prompt", "string"),
+            pin("tools", "tools"),
+            pin("prompt_cache_binding", "any"),
+            pin("max_in_tokens", "number"),
+            pin("temperature", "number"),
+            pin("seed", "number"),
+            pin("thinking", "string"),
+            pin("resp_schema", "json_schema"),
+        ],
+        outputs: &[
+            pin("response", "string"),
+            pin("data", "object"),
+            pin("success", "boolean"),
+            pin("meta", "object"),
+            pin("tool_calls", "array"),
+        ],
         ..EFFECT
     },
     behaviour: Behaviour::Effect { plan, outputs },
 };
-
 
 fn plan(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
     let settings = Settings::new(&inputs.values, inputs.config, "effectConfig");
@@ -42,10 +62,18 @@ fn plan(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt
             payload.insert("messages".to_owned(), messages.into());
         }
         None => {
-            let graph = memory.graph_text(ctx, &[]).filter(|_| !system.contains("## KG ACTIVE MEMORY"));
-            let system = [Some(system), graph].into_iter().flatten().filter(|text| !text.is_empty());
+            let graph = memory
+                .graph_text(ctx, &[])
+                .filter(|_| !system.contains("## KG ACTIVE MEMORY"));
+            let system = [Some(system), graph]
+                .into_iter()
+                .flatten()
+                .filter(|text| !text.is_empty());
             payload.insert("prompt".to_owned(), prompt.into());
-            payload.insert("system_prompt".to_owned(), system.collect::<Vec<_>>().join("\n\n").into());
+            payload.insert(
+                "system_prompt".to_owned(),
+                system.collect::<Vec<_>>().join("\n\n").into(),
+            );
         }
     }
     payload.insert("tools".to_owned(), tools(&settings, ctx).into());
@@ -57,7 +85,9 @@ fn plan(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt
     if let Some(schema) = schema::normalised(settings.get(&["resp_schema", "response_schema"])) {
         payload.insert("response_schema".to_owned(), schema);
         payload.insert("response_schema_name".to_owned(), "LLM_StructuredOutput".into());
-        let fallback = settings.configured("structured_output_fallback").and_then(coerce_bool);
+        let fallback = settings
+            .configured("structured_output_fallback")
+            .and_then(coerce_bool);
         payload.extend(fallback.map(|fallback| ("structured_output_fallback".to_owned(), fallback.into())));
     }
     payload.extend(provider.map(|provider| ("provider".to_owned(), provider.into())));
@@ -85,7 +115,11 @@ fn history_and_media(
     // Flows rely on a context input being ignored unless provider and model are both given.
     if let Some(given) = settings.pin("context").filter(|_| routed) {
         history = context::messages_of(Some(given)).or(history);
-        media = given.get("attachments").filter(|list| list.is_array()).cloned().or(media);
+        media = given
+            .get("attachments")
+            .filter(|list| list.is_array())
+            .cloned()
+            .or(media);
     }
     (history, media)
 }
@@ -93,10 +127,15 @@ fn history_and_media(
 /// Tool specifications: names are looked up, specifications taken as they are, unknown names left out.
 fn tools(settings: &Settings<'_>, ctx: &NodeCtx<'_>) -> Vec<Value> {
     let entries = settings.get(&["tools"]).and_then(Value::as_array);
-    let given = entries.into_iter().flatten().filter(|entry| entry.get("name").and_then(opt_str).is_some());
+    let given = entries
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry.get("name").and_then(opt_str).is_some());
     let mut tools: Vec<Value> = Vec::new();
     for name in settings.tool_names() {
-        let own = given.clone().find(|entry| entry["name"] == name.as_str() && entry.get("parameters").is_some());
+        let own = given
+            .clone()
+            .find(|entry| entry["name"] == name.as_str() && entry.get("parameters").is_some());
         tools.extend(own.cloned().or_else(|| ctx.env.tools.spec(&name)));
     }
     tools
@@ -106,8 +145,16 @@ fn params(settings: &Settings<'_>, memory: &Memory<'_>) -> Object {
     let mut params = Object::new();
     params.insert("temperature".to_owned(), settings.temperature().into());
     params.extend(settings.seed().map(|seed| ("seed".to_owned(), seed.into())));
-    params.extend(settings.thinking().map(|thinking| ("thinking".to_owned(), thinking)));
-    params.extend(settings.max_output_tokens().map(|tokens| ("max_output_tokens".to_owned(), tokens.into())));
+    params.extend(
+        settings
+            .thinking()
+            .map(|thinking| ("thinking".to_owned(), thinking)),
+    );
+    params.extend(
+        settings
+            .max_output_tokens()
+            .map(|tokens| ("max_output_tokens".to_owned(), tokens.into())),
+    );
     let binding = settings.get(&["prompt_cache_binding"]).cloned();
     params.extend(binding.map(|binding| ("prompt_cache_binding".to_owned(), binding)));
     let index = memory.session_attachments();
@@ -123,7 +170,10 @@ fn output_spec(settings: &Settings<'_>) -> Option<Value> {
         Value::Array(specs) => !specs.is_empty() && specs.iter().all(is_spec),
         other => is_spec(other),
     };
-    ["output", "outputs"].iter().find_map(|name| settings.get(&[name]).filter(fits)).cloned()
+    ["output", "outputs"]
+        .iter()
+        .find_map(|name| settings.get(&[name]).filter(fits))
+        .cloned()
 }
 
 fn outputs(raw: &Value, node: &OutputCtx<'_>) -> Object {
@@ -134,7 +184,9 @@ fn outputs(raw: &Value, node: &OutputCtx<'_>) -> Object {
         Some(data) => ag_pyvalue::dumps(data, COMPACT).into(),
         None => raw.get("content").cloned().unwrap_or_default(),
     };
-    let calls = field("tool_calls").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let calls = field("tool_calls")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
     let mut outputs = Object::new();
     outputs.insert("response".to_owned(), response);
     outputs.insert("data".to_owned(), data.cloned().unwrap_or_default());
@@ -183,8 +235,10 @@ fn meta(raw: &Value, mode: &str, calls: usize) -> Value {
 }
 
 /// JSON without blanks, as structured answers are shown.
-pub(super) const COMPACT: ag_pyvalue::DumpOptions =
-    ag_pyvalue::DumpOptions { separators: (",", ":"), ..ag_pyvalue::DumpOptions::UNICODE };
+pub(super) const COMPACT: ag_pyvalue::DumpOptions = ag_pyvalue::DumpOptions {
+    separators: (",", ":"),
+    ..ag_pyvalue::DumpOptions::UNICODE
+};
 
 #[cfg(test)]
 mod tests {
@@ -211,23 +265,41 @@ mod tests {
             payload["params"],
             json!({"temperature": 0.1, "seed": 42, "thinking": "high", "max_output_tokens": 64})
         );
-        let names: Vec<_> = payload["tools"].as_array().expect("list").iter().map(|tool| tool["name"].clone()).collect();
+        let names: Vec<_> = payload["tools"]
+            .as_array()
+            .expect("list")
+            .iter()
+            .map(|tool| tool["name"].clone())
+            .collect();
         assert_eq!(names, ["known", "own"]);
         assert_eq!(payload["response_schema_name"], "LLM_StructuredOutput");
-        assert_eq!((&payload["provider"], &payload["max_input_tokens"]), (&json!("p"), &json!(60)));
-        let half = planned_payload(&NODE, json!({}), json!({"prompt": "x", "provider": "p", "max_in_tokens": 60}));
+        assert_eq!(
+            (&payload["provider"], &payload["max_input_tokens"]),
+            (&json!("p"), &json!(60))
+        );
+        let half = planned_payload(
+            &NODE,
+            json!({}),
+            json!({"prompt": "x", "provider": "p", "max_in_tokens": 60}),
+        );
         assert_eq!((half.get("provider"), half.get("max_input_tokens")), (None, None));
     }
 
     #[test]
     fn the_conversation_becomes_messages() {
-        let mut vars = json!({"context": {"messages": [{"role": "user", "content": "a"}], "attachments": ["f"]}});
+        let mut vars =
+            json!({"context": {"messages": [{"role": "user", "content": "a"}], "attachments": ["f"]}});
         let values = json!({"prompt": "now?", "use_context": true});
-        let payload = plan_in(&NODE, json!({}), values, &mut vars).expect("plan").payload;
+        let payload = plan_in(&NODE, json!({}), values, &mut vars)
+            .expect("plan")
+            .payload;
         let messages = json!([{"role": "user", "content": "a"}, {"role": "user", "content": "now?"}]);
         assert_eq!(payload["messages"], messages);
         assert_eq!(payload["media"], json!(["f"]));
-        assert_eq!((payload.get("prompt"), payload.get("system_prompt")), (None, None));
+        assert_eq!(
+            (payload.get("prompt"), payload.get("system_prompt")),
+            (None, None)
+        );
     }
 
     #[test]
@@ -236,10 +308,14 @@ mod tests {
         let values = json!({"prompt": "who?", "use_kg_memory": true, "memory": {"memory_scope": "session"}});
         let first = plan_in(&NODE, json!({}), values.clone(), &mut vars).expect("plan");
         assert_eq!(first.kind, EffectKind::MemoryKgQuery);
-        assert_eq!(first.payload, json!({"query_text": "who?", "scope": "session", "max_input_tokens": 1200}));
+        assert_eq!(
+            first.payload,
+            json!({"query_text": "who?", "scope": "session", "max_input_tokens": 1200})
+        );
         let key = first.result_key.expect("key");
         assert_eq!(key, "_temp.memory_sources.n.kg_query");
-        vars["_temp"]["memory_sources"]["n"]["kg_query"] = json!({"active_memory_text": "## KG ACTIVE MEMORY\nfact"});
+        vars["_temp"]["memory_sources"]["n"]["kg_query"] =
+            json!({"active_memory_text": "## KG ACTIVE MEMORY\nfact"});
         let call = plan_in(&NODE, json!({}), values, &mut vars).expect("plan");
         assert_eq!(call.kind, EffectKind::LlmCall);
         assert_eq!(call.payload["system_prompt"], "## KG ACTIVE MEMORY\nfact");
@@ -253,10 +329,17 @@ mod tests {
         let mut vars = json!({});
         let values = json!({"prompt": "who?", "use_span_memory": true});
         let query = plan_in(&NODE, json!({}), values.clone(), &mut vars).expect("plan");
-        assert_eq!(query.payload, json!({"query": "who?", "scope": "run", "return": "meta"}));
-        vars["_temp"]["memory_sources"]["n"]["span_query"] = json!({"results": [{"meta": {"span_ids": ["s"]}}]});
+        assert_eq!(
+            query.payload,
+            json!({"query": "who?", "scope": "run", "return": "meta"})
+        );
+        vars["_temp"]["memory_sources"]["n"]["span_query"] =
+            json!({"results": [{"meta": {"span_ids": ["s"]}}]});
         let back = plan_in(&NODE, json!({}), values.clone(), &mut vars).expect("plan");
-        assert_eq!(back.payload, json!({"span_ids": ["s"], "placement": "after_summary", "max_messages": 80}));
+        assert_eq!(
+            back.payload,
+            json!({"span_ids": ["s"], "placement": "after_summary", "max_messages": 80})
+        );
         vars["_temp"]["memory_sources"]["n"]["span_rehydrate"] = json!({"inserted": 1});
         vars["context"] = json!({"messages": [
             {"role": "user", "content": "new"}, {"role": "user", "content": "old", "metadata": {"rehydrated": true}},
@@ -278,7 +361,12 @@ mod tests {
         let meta = json!({"schema": "abstractflow.llm_call.v1.meta", "version": 1, "output_mode": "unstructured",
             "tool_calls": 0, "model": "m", "finish_reason": "stop", "trace": {"trace_id": "t"}, "gen_time": 5});
         assert_eq!(outputs["meta"], meta);
-        let outputs = mapped(&NODE, json!({}), json!({}), json!({"content": null, "data": {"n": "é", "a": 1}}));
+        let outputs = mapped(
+            &NODE,
+            json!({}),
+            json!({}),
+            json!({"content": null, "data": {"n": "é", "a": 1}}),
+        );
         assert_eq!(outputs["response"], r#"{"n":"é","a":1}"#);
         assert_eq!(outputs["meta"]["output_mode"], "structured");
     }

@@ -19,8 +19,14 @@ pub(super) fn value(answer: &Value) -> Result<Value, FunctionError> {
             record.insert("output".to_owned(), Value::Null);
             record.insert("result".to_owned(), Value::Null);
             record.insert("error".to_owned(), error.clone().into());
-            record.insert("execution".to_owned(), answer.get("execution").cloned().unwrap_or_default());
-            Err(FunctionError { interrupt: Exception::runtime(error).into(), record: Some(record) })
+            record.insert(
+                "execution".to_owned(),
+                answer.get("execution").cloned().unwrap_or_default(),
+            );
+            Err(FunctionError {
+                interrupt: Exception::runtime(error).into(),
+                record: Some(record),
+            })
         }
         None => Ok(answer.clone()),
     }

@@ -16,15 +16,19 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Effect { plan, outputs },
 };
 
-
 /// Names under which flows store the id of the child flow.
 const ID_KEYS: [&str; 4] = ["subflowId", "flowId", "workflowId", "workflow_id"];
 
 fn plan(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
-    let workflow = ID_KEYS.iter().find_map(|key| inputs.config.data.get(*key).and_then(opt_str));
+    let workflow = ID_KEYS
+        .iter()
+        .find_map(|key| inputs.config.data.get(*key).and_then(opt_str));
     let mut payload = payload(EffectKind::StartSubworkflow);
     payload.insert("workflow_id".to_owned(), workflow.unwrap_or_default().into());
-    payload.insert("vars".to_owned(), Value::Object(child_vars::build(inputs, ctx.vars)));
+    payload.insert(
+        "vars".to_owned(),
+        Value::Object(child_vars::build(inputs, ctx.vars)),
+    );
     payload.insert("async".to_owned(), true.into());
     payload.insert("wait".to_owned(), true.into());
     payload.extend(child_vars::session(inputs).map(|session| ("session_id".to_owned(), session.into())));
@@ -35,14 +39,25 @@ fn outputs(raw: &Value, node: &OutputCtx<'_>) -> Object {
     let child = raw.get("output").unwrap_or(&Value::Null);
     let value = child.get("result").unwrap_or(child);
     let mut outputs = Object::new();
-    outputs.insert("sub_run_id".to_owned(), raw.get("sub_run_id").cloned().unwrap_or_default());
+    outputs.insert(
+        "sub_run_id".to_owned(),
+        raw.get("sub_run_id").cloned().unwrap_or_default(),
+    );
     outputs.insert("child_output".to_owned(), child.clone());
     outputs.insert("output".to_owned(), value.clone());
-    let pins: Vec<_> = node.config.outputs.iter().flatten().filter(|pin| pin.id != "output").collect();
+    let pins: Vec<_> = node
+        .config
+        .outputs
+        .iter()
+        .flatten()
+        .filter(|pin| pin.id != "output")
+        .collect();
     match value {
         // A declared pin takes the field of the child even where the field is missing.
-        Value::Object(fields) => outputs
-            .extend(pins.iter().map(|pin| (pin.id.clone(), fields.get(&pin.id).cloned().unwrap_or_default()))),
+        Value::Object(fields) => outputs.extend(
+            pins.iter()
+                .map(|pin| (pin.id.clone(), fields.get(&pin.id).cloned().unwrap_or_default())),
+        ),
         Value::Null => {}
         scalar => {
             if let [pin] = pins.as_slice() {

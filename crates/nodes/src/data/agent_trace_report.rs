@@ -1,7 +1,5 @@
 //! `agent_trace_report`: what an agent did, as Markdown.
 
-use crate::prelude::*;
-
 use ag_pyvalue::dumps_pretty;
 
 use crate::{prelude::*, render::shorten};
@@ -19,25 +17,34 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Pure(eval),
 };
 
-
 /// Steps shown, and code points shown of one payload or result.
 const MAX_STEPS: usize = 200;
 const MAX_TEXT: usize = 2000;
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
-    Ok(result(match inputs.get("scratchpad").and_then(Value::as_object) {
-        None => "# Agent Trace Report\n\n_No scratchpad provided._\n".to_owned(),
-        Some(pad) => report(pad),
-    }))
+    Ok(result(
+        match inputs.get("scratchpad").and_then(Value::as_object) {
+            None => "# Agent Trace Report\n\n_No scratchpad provided._\n".to_owned(),
+            Some(pad) => report(pad),
+        },
+    ))
 }
 
 fn report(pad: &Object) -> String {
-    let Some(traces) = pad.get("node_traces").and_then(Value::as_object).filter(|traces| !traces.is_empty()) else {
+    let Some(traces) = pad
+        .get("node_traces")
+        .and_then(Value::as_object)
+        .filter(|traces| !traces.is_empty())
+    else {
         return "# Agent Trace Report\n\n_No node_traces found in scratchpad._\n".to_owned();
     };
     let steps = crate::render::steps_by_time(traces);
     let mut out = String::from("# Agent Trace Report\n\n");
-    for (label, key) in [("Task", "task"), ("Run", "sub_run_id"), ("Workflow", "workflow_id")] {
+    for (label, key) in [
+        ("Task", "task"),
+        ("Run", "sub_run_id"),
+        ("Workflow", "workflow_id"),
+    ] {
         if let Some(text) = pad.get(key).and_then(opt_str) {
             out.push_str(&format!("- {label}: {text}\n"));
         }
@@ -47,7 +54,10 @@ fn report(pad: &Object) -> String {
         section(&mut out, at + 1, step);
     }
     if steps.len() > MAX_STEPS {
-        out.push_str(&format!("\n_{} further steps not shown._\n", steps.len() - MAX_STEPS));
+        out.push_str(&format!(
+            "\n_{} further steps not shown._\n",
+            steps.len() - MAX_STEPS
+        ));
     }
     out
 }
@@ -55,8 +65,15 @@ fn report(pad: &Object) -> String {
 fn section(out: &mut String, number: usize, step: &Value) {
     let text = |key: &str| step.get(key).and_then(opt_str).unwrap_or_default();
     let effect = step.get("effect");
-    let kind = effect.and_then(|effect| effect.get("type")).and_then(opt_str).unwrap_or_default();
-    out.push_str(&format!("\n## {number}. {} ({kind}): {}\n\n", text("node_id"), text("status")));
+    let kind = effect
+        .and_then(|effect| effect.get("type"))
+        .and_then(opt_str)
+        .unwrap_or_default();
+    out.push_str(&format!(
+        "\n## {number}. {} ({kind}): {}\n\n",
+        text("node_id"),
+        text("status")
+    ));
     if let Some(at) = step.get("ts").and_then(opt_str) {
         out.push_str(&format!("- Time: {at}\n"));
     }
@@ -66,9 +83,15 @@ fn section(out: &mut String, number: usize, step: &Value) {
     if let Some(error) = step.get("error").and_then(opt_str) {
         out.push_str(&format!("- Error: {}\n", shorten(&error, MAX_TEXT)));
     }
-    for (label, value) in [("Payload", effect.and_then(|e| e.get("payload"))), ("Result", step.get("result"))] {
+    for (label, value) in [
+        ("Payload", effect.and_then(|e| e.get("payload"))),
+        ("Result", step.get("result")),
+    ] {
         if let Some(value) = value.filter(|value| !value.is_null()) {
-            out.push_str(&format!("\n{label}:\n\n```json\n{}\n```\n", shorten(&dumps_pretty(value), MAX_TEXT)));
+            out.push_str(&format!(
+                "\n{label}:\n\n```json\n{}\n```\n",
+                shorten(&dumps_pretty(value), MAX_TEXT)
+            ));
         }
     }
 }
@@ -84,10 +107,19 @@ mod tests {
                 "effect": {"type": "tool_calls", "payload": {"a": 1}}, "result": {"ok": true}, "duration_ms": 1.6}]},
             "reason": {"steps": [{"ts": "1", "node_id": "reason", "status": "failed", "error": "boom",
                 "effect": {"type": "llm_call"}}]},
-        }}) else { panic!("object") };
+        }}) else {
+            panic!("object")
+        };
         let text = report(&pad);
-        let (first, second) = (text.find("## 1. reason (llm_call): failed"), text.find("## 2. act (tool_calls)"));
+        let (first, second) = (
+            text.find("## 1. reason (llm_call): failed"),
+            text.find("## 2. act (tool_calls)"),
+        );
         assert!(first.is_some() && first < second, "{text}");
-        assert!(text.contains("- Error: boom") && text.contains("- Duration: 2 ms") && text.contains("\"ok\": true"));
+        assert!(
+            text.contains("- Error: boom")
+                && text.contains("- Duration: 2 ms")
+                && text.contains("\"ok\": true")
+        );
     }
 }

@@ -1,7 +1,5 @@
 //! `array_dedup`: a list without repetitions.
 
-use crate::prelude::*;
-
 use std::collections::HashSet;
 
 use crate::{paths, prelude::*};
@@ -19,9 +17,11 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Pure(eval),
 };
 
-
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
-    let items = inputs.get("array").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let items = inputs
+        .get("array")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
     let key = opt_text(inputs, "key");
     let mut seen = HashSet::new();
     let kept = items.iter().filter(|item| {
@@ -36,5 +36,9 @@ fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
 
 /// Equal for equal values of one type: `1`, `1.0`, `"1"` and `true` differ, the order of keys does not count.
 fn fingerprint(value: &Value) -> String {
-    format!("{}:{}", ag_pyvalue::type_name(value), ag_pyvalue::dumps_compact_sorted_ascii(value))
+    format!(
+        "{}:{}",
+        ag_pyvalue::type_name(value),
+        ag_pyvalue::dumps_compact_sorted_ascii(value)
+    )
 }

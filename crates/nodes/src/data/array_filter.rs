@@ -24,5 +24,11 @@ fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
         }
         other => py_eq(other, wanted),
     };
-    Ok(result(super::items(inputs.get("items")).iter().filter(matches).cloned().collect::<Vec<_>>()))
+    Ok(result(
+        super::items(inputs.get("items"))
+            .iter()
+            .filter(matches)
+            .cloned()
+            .collect::<Vec<_>>(),
+    ))
 }

@@ -16,5 +16,7 @@ pub(super) const NODE: NodeType = NodeType {
 };
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
-    Ok(result(inputs.get("array").and_then(Value::as_array).map_or(0, Vec::len)))
+    Ok(result(
+        inputs.get("array").and_then(Value::as_array).map_or(0, Vec::len),
+    ))
 }

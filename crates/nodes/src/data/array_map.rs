@@ -21,5 +21,10 @@ fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
         Value::Object(object) => object.get(key.as_ref()).cloned().unwrap_or_default(),
         other => other.clone(),
     };
-    Ok(result(super::items(inputs.get("items")).iter().map(pick).collect::<Vec<_>>()))
+    Ok(result(
+        super::items(inputs.get("items"))
+            .iter()
+            .map(pick)
+            .collect::<Vec<_>>(),
+    ))
 }

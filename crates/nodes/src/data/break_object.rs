@@ -1,7 +1,5 @@
 //! `break_object`: chosen paths of an object as pins.
 
-use crate::prelude::*;
-
 use std::borrow::Cow;
 
 use crate::{jsonish, paths, prelude::*};
@@ -19,14 +17,16 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Pure(eval),
 };
 
-
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
     let object = match inputs.get("object") {
         Some(Value::String(text)) => Cow::Owned(jsonish::parse(text).unwrap_or_default()),
         Some(value) => Cow::Borrowed(value),
         None => Cow::Owned(Value::Null),
     };
-    let selected = inputs.config.section("breakConfig", "selectedPaths").and_then(Value::as_array);
+    let selected = inputs
+        .config
+        .section("breakConfig", "selectedPaths")
+        .and_then(Value::as_array);
     let selected = selected.into_iter().flatten().filter_map(Value::as_str);
     let declared = inputs.config.outputs.iter().flatten().map(|pin| pin.id.as_str());
     let outputs = selected.chain(declared).map(|path| {

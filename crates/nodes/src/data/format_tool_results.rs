@@ -1,7 +1,5 @@
 //! `format_tool_results`: tool results as a list for a prompt.
 
-use crate::prelude::*;
-
 use ag_pyvalue::{DumpOptions, dumps};
 
 use crate::{prelude::*, render::shorten};
@@ -19,13 +17,14 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Pure(eval),
 };
 
-
 /// Longest argument and longest text of a line, in code points.
 const MAX_ARGUMENT: usize = 160;
 const MAX_TEXT: usize = 420;
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
-    let results = ["tool_results", "results"].iter().find_map(|pin| inputs.non_null(pin));
+    let results = ["tool_results", "results"]
+        .iter()
+        .find_map(|pin| inputs.non_null(pin));
     let results = match results {
         Some(Value::Array(items)) => items.as_slice(),
         Some(single @ Value::Object(_)) => std::slice::from_ref(single),
@@ -36,21 +35,35 @@ fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
 }
 
 fn line(entry: &Object) -> String {
-    let name = entry.get("name").and_then(opt_str).unwrap_or_else(|| "tool".to_owned());
+    let name = entry
+        .get("name")
+        .and_then(opt_str)
+        .unwrap_or_else(|| "tool".to_owned());
     let status = match entry.get("success") {
         Some(Value::Bool(true)) => "SUCCESS",
         Some(Value::Bool(false)) => "FAILURE",
         _ => "DONE",
     };
     let argument = shorten(&primary_argument(entry), MAX_ARGUMENT);
-    format!("- {name}({argument}) [{status}] : {}", shorten(&text(entry), MAX_TEXT))
+    format!(
+        "- {name}({argument}) [{status}] : {}",
+        shorten(&text(entry), MAX_TEXT)
+    )
 }
 
 /// The argument that names what the call was about: the first one, or the first field of an object output.
 fn primary_argument(entry: &Object) -> String {
-    let object = |key: &str| entry.get(key).and_then(Value::as_object).filter(|object| !object.is_empty());
+    let object = |key: &str| {
+        entry
+            .get(key)
+            .and_then(Value::as_object)
+            .filter(|object| !object.is_empty())
+    };
     let fields = object("arguments").or_else(|| object("output"));
-    fields.and_then(|fields| fields.values().next()).map(one_line).unwrap_or_default()
+    fields
+        .and_then(|fields| fields.values().next())
+        .map(one_line)
+        .unwrap_or_default()
 }
 
 fn text(entry: &Object) -> String {
@@ -61,9 +74,17 @@ fn text(entry: &Object) -> String {
     });
     let failed = entry.get("success") == Some(&Value::Bool(false));
     let error = field("error").map(one_line);
-    let text = if failed { error.or(output) } else { output.or(error) };
+    let text = if failed {
+        error.or(output)
+    } else {
+        output.or(error)
+    };
     let text = collapse(&text.unwrap_or_default());
-    if text.is_empty() { "(no output)".to_owned() } else { text }
+    if text.is_empty() {
+        "(no output)".to_owned()
+    } else {
+        text
+    }
 }
 
 fn one_line(value: &Value) -> String {
@@ -74,8 +95,10 @@ fn one_line(value: &Value) -> String {
     }
 }
 
-const SORTED: DumpOptions =
-    DumpOptions { separators: (",", ":"), ..DumpOptions::UNICODE.with_sorted_keys(true) };
+const SORTED: DumpOptions = DumpOptions {
+    separators: (",", ":"),
+    ..DumpOptions::UNICODE.with_sorted_keys(true)
+};
 
 fn collapse(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")

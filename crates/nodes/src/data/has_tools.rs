@@ -16,5 +16,10 @@ pub(super) const NODE: NodeType = NodeType {
 };
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
-    Ok(result(inputs.get("array").and_then(Value::as_array).is_some_and(|tools| !tools.is_empty())))
+    Ok(result(
+        inputs
+            .get("array")
+            .and_then(Value::as_array)
+            .is_some_and(|tools| !tools.is_empty()),
+    ))
 }

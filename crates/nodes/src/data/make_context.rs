@@ -8,7 +8,11 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Make Context",
         family: "data",
         doc: "A conversation context of a task, messages and further fields.",
-        inputs: &[pin("task", "string"), pin("messages", "array"), pin("context_extra", "object")],
+        inputs: &[
+            pin("task", "string"),
+            pin("messages", "array"),
+            pin("context_extra", "object"),
+        ],
         outputs: &[pin("context", "object")],
         ..PURE
     },
@@ -16,7 +20,11 @@ pub(super) const NODE: NodeType = NodeType {
 };
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
-    let mut context = inputs.get("context_extra").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut context = inputs
+        .get("context_extra")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
     context.insert("task".to_owned(), text_or_blank(inputs, "task").into());
     context.insert("messages".to_owned(), super::list(inputs.get("messages")));
     Ok(one("context", Value::Object(context)))

@@ -17,5 +17,9 @@ pub(super) const NODE: NodeType = NodeType {
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
     let fields = inputs.values.iter().filter(|(pin, _)| !pin.starts_with('_'));
-    Ok(result(fields.map(|(pin, value)| (pin.clone(), value.clone())).collect::<Object>()))
+    Ok(result(
+        fields
+            .map(|(pin, value)| (pin.clone(), value.clone()))
+            .collect::<Object>(),
+    ))
 }

@@ -8,7 +8,17 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Make Scratchpad",
         family: "data",
         doc: "A scratchpad in the form that agents report.",
-        inputs: &[pin("sub_run_id", "string"), pin("workflow_id", "string"), pin("task", "string"), pin("messages", "array"), pin("context_extra", "object"), pin("node_traces", "object"), pin("steps", "array"), pin("tool_calls", "array"), pin("tool_results", "array")],
+        inputs: &[
+            pin("sub_run_id", "string"),
+            pin("workflow_id", "string"),
+            pin("task", "string"),
+            pin("messages", "array"),
+            pin("context_extra", "object"),
+            pin("node_traces", "object"),
+            pin("steps", "array"),
+            pin("tool_calls", "array"),
+            pin("tool_results", "array"),
+        ],
         outputs: &[pin("scratchpad", "object")],
         ..PURE
     },
@@ -24,9 +34,14 @@ fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
     pad.insert("messages".to_owned(), super::list(inputs.get("messages")));
     let object = |pin| inputs.get(pin).and_then(Value::as_object).cloned();
     pad.extend(
-        object("context_extra").filter(|extra| !extra.is_empty()).map(|x| ("context_extra".to_owned(), x.into())),
+        object("context_extra")
+            .filter(|extra| !extra.is_empty())
+            .map(|x| ("context_extra".to_owned(), x.into())),
     );
-    pad.insert("node_traces".to_owned(), object("node_traces").unwrap_or_default().into());
+    pad.insert(
+        "node_traces".to_owned(),
+        object("node_traces").unwrap_or_default().into(),
+    );
     for pin in ["steps", "tool_calls", "tool_results"] {
         pad.insert(pin.to_owned(), super::list(inputs.get(pin)));
     }

@@ -16,7 +16,13 @@ pub(super) const NODE: NodeType = NodeType {
 };
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
-    let side = |pin| inputs.get(pin).and_then(Value::as_object).cloned().unwrap_or_default();
+    let side = |pin| {
+        inputs
+            .get(pin)
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default()
+    };
     let mut merged = side("a");
     merged.extend(side("b"));
     Ok(result(merged))

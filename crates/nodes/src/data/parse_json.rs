@@ -1,7 +1,5 @@
 //! `parse_json`: a value from text that is JSON or nearly so.
 
-use crate::prelude::*;
-
 use crate::{jsonish, prelude::*};
 
 pub(super) const NODE: NodeType = NodeType {
@@ -17,7 +15,6 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Pure(eval),
 };
 
-
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
     let empty = || Exception::value("parse_json requires a non-empty 'text' input.");
     let value = match inputs.non_null("text") {
@@ -27,7 +24,8 @@ fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
             if text.is_empty() {
                 return Err(empty().into());
             }
-            let value = jsonish::parse(text).map_err(|error| Exception::value(format!("Invalid JSON: {error}")))?;
+            let value =
+                jsonish::parse(text).map_err(|error| Exception::value(format!("Invalid JSON: {error}")))?;
             if value.is_null() {
                 return Err(Exception::value("Invalid JSON: null").into());
             }
@@ -36,5 +34,9 @@ fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
         Some(other) => other.clone(),
     };
     let scalar = !value.is_object() && !value.is_array();
-    Ok(result(if scalar && flag(inputs, "wrap_scalar", true) { one("value", value) } else { value }))
+    Ok(result(if scalar && flag(inputs, "wrap_scalar", true) {
+        one("value", value)
+    } else {
+        value
+    }))
 }

@@ -1,7 +1,5 @@
 //! `set`: an object with one key changed.
 
-use crate::prelude::*;
-
 use crate::{paths, prelude::*};
 
 pub(super) const NODE: NodeType = NodeType {
@@ -17,7 +15,6 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Pure(eval),
 };
 
-
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
     let mut object = match inputs.get("object") {
         None => Object::new(),
@@ -28,6 +25,10 @@ fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
         }
     };
     let key = text_or_blank(inputs, "key");
-    paths::write(&mut object, &key, inputs.get("value").cloned().unwrap_or_default());
+    paths::write(
+        &mut object,
+        &key,
+        inputs.get("value").cloned().unwrap_or_default(),
+    );
     Ok(result(object))
 }

@@ -1,7 +1,5 @@
 //! `stringify_json`: JSON text of a value.
 
-use crate::prelude::*;
-
 use ag_pyvalue::{DumpOptions, dumps};
 
 use crate::{jsonish, prelude::*};
@@ -19,7 +17,6 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Pure(eval),
 };
 
-
 /// Widest indentation an author may ask for.
 const MAX_INDENT: i64 = 16;
 
@@ -28,7 +25,10 @@ fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
         Some(Value::String(text)) => jsonish::structured(text),
         _ => None,
     };
-    let value = parsed.as_ref().or_else(|| inputs.get("value")).unwrap_or(&Value::Null);
+    let value = parsed
+        .as_ref()
+        .or_else(|| inputs.get("value"))
+        .unwrap_or(&Value::Null);
     let mode = text_or_blank(inputs, "mode").trim().to_lowercase();
     let indent = opt_i64(inputs, "indent").filter(|_| mode != "none" && mode != "minified");
     let options = match (mode.as_str(), indent) {
@@ -36,7 +36,13 @@ fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
         ("minified", _) | (_, Some(..=0)) => MINIFIED,
         (_, indent) => DumpOptions::UNICODE.with_indent(indent.unwrap_or(2).min(MAX_INDENT) as usize),
     };
-    Ok(result(dumps(value, options.with_sorted_keys(flag(inputs, "sort_keys", false)))))
+    Ok(result(dumps(
+        value,
+        options.with_sorted_keys(flag(inputs, "sort_keys", false)),
+    )))
 }
 
-const MINIFIED: DumpOptions = DumpOptions { separators: (",", ":"), ..DumpOptions::UNICODE };
+const MINIFIED: DumpOptions = DumpOptions {
+    separators: (",", ":"),
+    ..DumpOptions::UNICODE
+};

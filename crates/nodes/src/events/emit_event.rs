@@ -9,30 +9,49 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Emit Event",
         family: "events",
         doc: "Sends an event to the runs that wait for it and reports who got it.",
-        inputs: &[pin("name", "string"), pin("scope", "string"), pin("payload", "any"), pin("session_id", "string")],
-        outputs: &[pin("delivered", "number"), pin("delivered_to", "array"), pin("wait_key", "string")],
+        inputs: &[
+            pin("name", "string"),
+            pin("scope", "string"),
+            pin("payload", "any"),
+            pin("session_id", "string"),
+        ],
+        outputs: &[
+            pin("delivered", "number"),
+            pin("delivered_to", "array"),
+            pin("wait_key", "string"),
+        ],
         ..LENIENT_EFFECT
     },
     behaviour: Behaviour::Effect { plan, outputs },
 };
 
-
 fn plan(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
-    let setting = |key| inputs.config.effect_config(key);
-    let text = |pin: &str, key: &str| opt_text(inputs, pin).or_else(|| setting(key).and_then(opt_str));
+    let config = inputs.config;
+    let text =
+        |pin: &str, key: &str| opt_text(inputs, pin).or_else(|| config.effect_config(key).and_then(opt_str));
     let Some(name) = text("name", "name") else {
         return Err(Exception::value(format!("emit_event node '{}' missing event name", ctx.node_id)).into());
     };
-    let body = match inputs.non_null("payload").or_else(|| setting("payload")) {
+    let body = match inputs
+        .non_null("payload")
+        .or_else(|| config.effect_config("payload"))
+    {
         None => json!({}),
         Some(Value::Object(body)) => Value::Object(body.clone()),
         Some(other) => one("value", other.clone()),
     };
     let mut payload = Object::new();
-    payload.insert("scope".to_owned(), scope::or_session(text("scope", "scope").as_deref()).into());
+    payload.insert(
+        "scope".to_owned(),
+        scope::or_session(text("scope", "scope").as_deref()).into(),
+    );
     payload.insert("name".to_owned(), name.into());
     payload.insert("payload".to_owned(), body);
-    payload.insert("event_id".to_owned(), format!("{}:{}:{}", ctx.head.run_id, ctx.node_id, next_seq(ctx)).into());
+    let seq = next_seq(ctx);
+    payload.insert(
+        "event_id".to_owned(),
+        format!("{}:{}:{seq}", ctx.head.run_id, ctx.node_id).into(),
+    );
     payload.insert("max_steps".to_owned(), 0.into());
     payload.extend(text("session_id", "sessionId").map(|session| ("session_id".to_owned(), session.into())));
     Ok(effect(EffectKind::EmitEvent, payload))

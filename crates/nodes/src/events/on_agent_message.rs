@@ -9,14 +9,22 @@ pub(super) const NODE: NodeType = NodeType {
         family: "events",
         doc: "Entry for a message of an agent; passes on sender and message without waiting.",
         inputs: &[],
-        outputs: &[pin("sender", "agent"), pin("message", "string"), pin("channel", "string")],
+        outputs: &[
+            pin("sender", "agent"),
+            pin("message", "string"),
+            pin("channel", "string"),
+        ],
         ..FUNCTION
     },
     behaviour: Behaviour::Function(run),
 };
 
 fn run(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, FunctionError> {
-    let channel = inputs.config.section("eventConfig", "channel").cloned().unwrap_or(json!(""));
+    let channel = inputs
+        .config
+        .section("eventConfig", "channel")
+        .cloned()
+        .unwrap_or(json!(""));
     let field = |pin, empty| inputs.non_null(pin).cloned().unwrap_or(empty);
     Ok(FunctionResult::of(json!({
         "sender": field("sender", json!("unknown")),

@@ -16,15 +16,19 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Effect { plan, outputs },
 };
 
-
 fn plan(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
     let setting = |key| inputs.config.section("eventConfig", key).and_then(opt_str);
-    let name = opt_text(inputs, "name").or_else(|| setting("name")).unwrap_or_else(|| "*".to_owned());
+    let name = opt_text(inputs, "name")
+        .or_else(|| setting("name"))
+        .unwrap_or_else(|| "*".to_owned());
     let scope = opt_text(inputs, "scope").or_else(|| setting("scope"));
     let mut payload = Object::new();
     payload.insert("scope".to_owned(), scope::or_session(scope.as_deref()).into());
     payload.insert("name".to_owned(), name.into());
-    payload.insert("resume_to_node".to_owned(), ctx.next.unwrap_or(ctx.node_id).into());
+    payload.insert(
+        "resume_to_node".to_owned(),
+        ctx.next.unwrap_or(ctx.node_id).into(),
+    );
     Ok(Planned::Effect {
         kind: EffectKind::WaitEvent,
         payload,

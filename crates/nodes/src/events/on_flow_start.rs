@@ -15,14 +15,18 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Function(run),
 };
 
-
 fn run(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, FunctionError> {
     let defaults = inputs.config.pin_defaults();
     let default = |pin: &str| defaults.and_then(|defaults| defaults.get(pin));
     let pins = inputs.config.outputs.as_deref().unwrap_or_default();
     let mut outputs = Object::new();
     if pins.is_empty() {
-        outputs.extend(ctx.vars.iter().filter(|(name, _)| !name.starts_with('_')).map(|(k, v)| (k.clone(), v.clone())));
+        outputs.extend(
+            ctx.vars
+                .iter()
+                .filter(|(name, _)| !name.starts_with('_'))
+                .map(|(k, v)| (k.clone(), v.clone())),
+        );
         for (name, value) in defaults.into_iter().flatten() {
             outputs.entry(name.clone()).or_insert_with(|| value.clone());
         }
@@ -32,7 +36,11 @@ fn run(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, Fun
         outputs.insert(pin.id.clone(), value.cloned().unwrap_or_default());
     }
     // Defaults become variables, so that `get_var` and child flows see the same parameters.
-    for (name, value) in defaults.into_iter().flatten().filter(|(name, _)| !name.starts_with('_')) {
+    for (name, value) in defaults
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| !name.starts_with('_'))
+    {
         if !ctx.vars.contains_key(name) {
             ctx.vars.insert(name.clone(), value.clone());
         }

@@ -20,7 +20,6 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Effect { plan, outputs },
 };
 
-
 static INTERVAL: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*$").expect("a constant pattern"));
 
@@ -56,11 +55,13 @@ fn due(schedule: &str, now: Timestamp) -> Result<(Timestamp, bool), Exception> {
         let count: f64 = parts[1].parse().unwrap_or(f64::MAX);
         return Ok((now.plus_micros((count * unit).round() as i64), true));
     }
-    Timestamp::parse(schedule).map(|until| (until, false)).map_err(|_| {
-        Exception::value(format!(
-            "Invalid schedule '{schedule}': expected interval like '30s', '5m', '1h' or an ISO timestamp"
-        ))
-    })
+    Timestamp::parse(schedule)
+        .map(|until| (until, false))
+        .map_err(|_| {
+            Exception::value(format!(
+                "Invalid schedule '{schedule}': expected interval like '30s', '5m', '1h' or an ISO timestamp"
+            ))
+        })
 }
 
 fn outputs(raw: &Value, _node: &OutputCtx<'_>) -> Object {
@@ -85,7 +86,11 @@ mod tests {
             ("1970-01-01T00:00:09Z", 9_000_000, false),
             ("1970-01-01T00:00:09", 9_000_000, false),
         ] {
-            assert_eq!(due(text, now), Ok((Timestamp::from_micros(micros), repeats)), "{text}");
+            assert_eq!(
+                due(text, now),
+                Ok((Timestamp::from_micros(micros), repeats)),
+                "{text}"
+            );
         }
         let error = due("every tuesday", now).unwrap_err();
         assert_eq!(

@@ -16,6 +16,14 @@ pub(super) const NODE: NodeType = NodeType {
 };
 
 fn run(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, FunctionError> {
-    let field = |pin, empty| inputs.get(pin).filter(|value| truthy(value)).cloned().unwrap_or(empty);
-    Ok(FunctionResult::of(json!({"message": field("message", json!("")), "context": field("context", json!({}))})))
+    let field = |pin, empty| {
+        inputs
+            .get(pin)
+            .filter(|value| truthy(value))
+            .cloned()
+            .unwrap_or(empty)
+    };
+    Ok(FunctionResult::of(
+        json!({"message": field("message", json!("")), "context": field("context", json!({}))}),
+    ))
 }

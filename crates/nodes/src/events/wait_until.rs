@@ -16,7 +16,11 @@ pub(super) const NODE: NodeType = NodeType {
 };
 
 fn plan(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
-    let kind = inputs.config.effect_config("durationType").and_then(opt_str).unwrap_or_default();
+    let kind = inputs
+        .config
+        .effect_config("durationType")
+        .and_then(opt_str)
+        .unwrap_or_default();
     let duration = inputs.get("duration");
     let unit = match kind.as_str() {
         "hours" => 3.6e9,
@@ -26,7 +30,9 @@ fn plan(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt
     let until = if kind == "timestamp" {
         duration.map(pystr).unwrap_or_default().into_owned()
     } else {
-        let count = duration.and_then(|value| ag_pyvalue::to_float(value).ok()).unwrap_or(0.0);
+        let count = duration
+            .and_then(|value| ag_pyvalue::to_float(value).ok())
+            .unwrap_or(0.0);
         // A float cast saturates and turns NaN into zero.
         ctx.env.now.plus_micros((count * unit).round() as i64).to_string()
     };

@@ -10,12 +10,17 @@ pub(super) const NODE: NodeType = NodeType {
         family: "files",
         doc: "Writes the bytes of an artifact to a file of the workspace.",
         inputs: &[pin("artifact", "artifact"), pin("file_path", "workspace_file")],
-        outputs: &[pin("artifact_id", "string"), pin("file_path", "workspace_file"), pin("bytes", "number"), pin("sha256", "string"), pin("content_type", "string")],
+        outputs: &[
+            pin("artifact_id", "string"),
+            pin("file_path", "workspace_file"),
+            pin("bytes", "number"),
+            pin("sha256", "string"),
+            pin("content_type", "string"),
+        ],
         ..FUNCTION
     },
     behaviour: Behaviour::Function(run),
 };
-
 
 fn run(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, FunctionError> {
     Request::new("export_artifact")

@@ -9,13 +9,26 @@ pub(super) const NODE: NodeType = NodeType {
         title: "List Folder Files",
         family: "files",
         doc: "Lists files of a workspace folder, optionally with its subfolders.",
-        inputs: &[pin("folder_path", "workspace_folder"), pin("recursive", "boolean"), pin("family", "string"), pin("extensions", "array"), pin("include_directories", "boolean"), pin("limit", "number"), pin("max_depth", "number")],
-        outputs: &[pin("folder_path", "workspace_folder"), pin("files", "array"), pin("entries", "array"), pin("count", "number"), pin("truncated", "boolean")],
+        inputs: &[
+            pin("folder_path", "workspace_folder"),
+            pin("recursive", "boolean"),
+            pin("family", "string"),
+            pin("extensions", "array"),
+            pin("include_directories", "boolean"),
+            pin("limit", "number"),
+            pin("max_depth", "number"),
+        ],
+        outputs: &[
+            pin("folder_path", "workspace_folder"),
+            pin("files", "array"),
+            pin("entries", "array"),
+            pin("count", "number"),
+            pin("truncated", "boolean"),
+        ],
         ..FUNCTION
     },
     behaviour: Behaviour::Function(run),
 };
-
 
 /// Most entries an author may ask for, and the number without asking.
 const MAX_LIMIT: i64 = 5000;
@@ -29,8 +42,18 @@ fn run(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, Fun
         .text("family", family)
         .value("extensions", Some(&extensions(inputs.get("extensions")).into()))
         .flag("include_directories", flag(inputs, "include_directories", false))
-        .number("limit", Some(opt_i64(inputs, "limit").unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT)))
-        .number("max_depth", Some(opt_i64(inputs, "max_depth").unwrap_or(0).max(0)))
+        .number(
+            "limit",
+            Some(
+                opt_i64(inputs, "limit")
+                    .unwrap_or(DEFAULT_LIMIT)
+                    .clamp(1, MAX_LIMIT),
+            ),
+        )
+        .number(
+            "max_depth",
+            Some(opt_i64(inputs, "max_depth").unwrap_or(0).max(0)),
+        )
         .ask(HostOp::ListFolder, inputs, ctx)
 }
 
@@ -41,7 +64,9 @@ fn extensions(value: Option<&Value>) -> Vec<String> {
         Some(Value::String(text)) => text.split([',', '\n']).map(str::to_owned).collect(),
         _ => Vec::new(),
     };
-    let trimmed = texts.iter().map(|text| text.trim().trim_start_matches(['*', '.']).to_lowercase());
+    let trimmed = texts
+        .iter()
+        .map(|text| text.trim().trim_start_matches(['*', '.']).to_lowercase());
     trimmed.filter(|text| !text.is_empty()).collect()
 }
 

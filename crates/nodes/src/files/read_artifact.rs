@@ -10,12 +10,27 @@ pub(super) const NODE: NodeType = NodeType {
         family: "files",
         doc: "Reads an artifact as JSON, text or base64.",
         inputs: &[pin("artifact", "artifact")],
-        outputs: &[pin("artifact", "artifact"), pin("artifact_ref", "artifact"), pin("artifact_id", "string"), pin("content_type", "string"), pin("content_family", "string"), pin("size_bytes", "number"), pin("filename", "string"), pin("source_path", "string"), pin("content", "any"), pin("text", "string"), pin("json", "object"), pin("binary_base64", "string"), pin("is_binary", "boolean"), pin("warnings", "array"), pin("truncated", "boolean")],
+        outputs: &[
+            pin("artifact", "artifact"),
+            pin("artifact_ref", "artifact"),
+            pin("artifact_id", "string"),
+            pin("content_type", "string"),
+            pin("content_family", "string"),
+            pin("size_bytes", "number"),
+            pin("filename", "string"),
+            pin("source_path", "string"),
+            pin("content", "any"),
+            pin("text", "string"),
+            pin("json", "object"),
+            pin("binary_base64", "string"),
+            pin("is_binary", "boolean"),
+            pin("warnings", "array"),
+            pin("truncated", "boolean"),
+        ],
         ..FUNCTION
     },
     behaviour: Behaviour::Function(run),
 };
-
 
 fn run(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, FunctionError> {
     Request::new("read_artifact")

@@ -16,7 +16,8 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Function(run),
 };
 
-
 fn run(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, FunctionError> {
-    Request::new("read_file").text("file_path", path(inputs, "read_file", "file_path")?).ask(HostOp::ReadFile, inputs, ctx)
+    Request::new("read_file")
+        .text("file_path", path(inputs, "read_file", "file_path")?)
+        .ask(HostOp::ReadFile, inputs, ctx)
 }

@@ -5,8 +5,12 @@
 use crate::prelude::*;
 
 /// Keys of the workspace policy; an input of the same name wins over the variable of the run.
-const SCOPE: [&str; 4] =
-    ["workspace_root", "workspace_access_mode", "workspace_allowed_paths", "workspace_ignored_paths"];
+const SCOPE: [&str; 4] = [
+    "workspace_root",
+    "workspace_access_mode",
+    "workspace_allowed_paths",
+    "workspace_ignored_paths",
+];
 
 /// A question under construction.
 pub(super) struct Request {
@@ -23,7 +27,8 @@ impl Request {
 
     /// Adds a value, if there is one.
     pub(super) fn value(mut self, key: &str, value: Option<&Value>) -> Self {
-        self.args.extend(value.map(|value| (key.to_owned(), value.clone())));
+        self.args
+            .extend(value.map(|value| (key.to_owned(), value.clone())));
         self
     }
 
@@ -35,7 +40,8 @@ impl Request {
 
     /// Adds a number, if there is one.
     pub(super) fn number(mut self, key: &str, number: Option<i64>) -> Self {
-        self.args.extend(number.map(|number| (key.to_owned(), number.into())));
+        self.args
+            .extend(number.map(|number| (key.to_owned(), number.into())));
         self
     }
 
@@ -53,10 +59,17 @@ impl Request {
         ctx: &NodeCtx<'_>,
     ) -> Result<FunctionResult, FunctionError> {
         let setting = |key: &str| inputs.non_null(key).or_else(|| ctx.vars.get(key)).cloned();
-        let scope: Object =
-            SCOPE.iter().filter_map(|key| setting(key).map(|value| ((*key).to_owned(), value))).collect();
+        let scope: Object = SCOPE
+            .iter()
+            .filter_map(|key| setting(key).map(|value| ((*key).to_owned(), value)))
+            .collect();
         self.args.insert("scope".to_owned(), Value::Object(scope));
-        Ok(FunctionResult::of(ask(ctx.env, op, ctx.node_id, Value::Object(self.args))?))
+        Ok(FunctionResult::of(ask(
+            ctx.env,
+            op,
+            ctx.node_id,
+            Value::Object(self.args),
+        )?))
     }
 }
 
@@ -78,7 +91,9 @@ pub(super) fn pdf_path(inputs: &Inputs<'_>, node_type: &str) -> Result<String, E
     if path.to_lowercase().ends_with(".pdf") {
         Ok(path)
     } else {
-        Err(Exception::value(format!("{node_type} requires a .pdf file path.")))
+        Err(Exception::value(format!(
+            "{node_type} requires a .pdf file path."
+        )))
     }
 }
 
@@ -104,11 +119,31 @@ mod tests {
     #[test]
     fn bad_arguments_never_reach_the_host() {
         for (node, values, text) in [
-            (&read_file::NODE, json!({}), "read_file requires a non-empty 'file_path' input."),
-            (&read_file::NODE, json!({"file_path": 3}), "read_file requires a non-empty 'file_path' input."),
-            (&read_pdf::NODE, json!({"file_path": "a.txt"}), "read_pdf requires a .pdf file path."),
-            (&list_folder_files::NODE, json!({}), "list_folder_files requires a non-empty 'folder_path' input."),
-            (&read_artifact::NODE, json!({"artifact": {}}), "read_artifact requires an 'artifact' input."),
+            (
+                &read_file::NODE,
+                json!({}),
+                "read_file requires a non-empty 'file_path' input.",
+            ),
+            (
+                &read_file::NODE,
+                json!({"file_path": 3}),
+                "read_file requires a non-empty 'file_path' input.",
+            ),
+            (
+                &read_pdf::NODE,
+                json!({"file_path": "a.txt"}),
+                "read_pdf requires a .pdf file path.",
+            ),
+            (
+                &list_folder_files::NODE,
+                json!({}),
+                "list_folder_files requires a non-empty 'folder_path' input.",
+            ),
+            (
+                &read_artifact::NODE,
+                json!({"artifact": {}}),
+                "read_artifact requires an 'artifact' input.",
+            ),
         ] {
             let error = function_with(node, json!({}), values, Answer::none()).expect_err(text);
             assert_eq!(error.interrupt, ag_kernel::Exception::value(text).into());
@@ -123,7 +158,10 @@ mod tests {
             json!({"node_type": "read_file", "file_path": "a.txt", "scope": {"workspace_root": "/in"}})
         );
         let values = json!({"artifact": {"$artifact": "x1"}});
-        assert_eq!(asked(&read_artifact::NODE, json!({}), values)["artifact_id"], "x1");
+        assert_eq!(
+            asked(&read_artifact::NODE, json!({}), values)["artifact_id"],
+            "x1"
+        );
         let values = json!({"folder_path": ".", "limit": 9e9});
         assert_eq!(asked(&list_folder_files::NODE, json!({}), values)["limit"], 5000);
     }

@@ -16,7 +16,6 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Function(run),
 };
 
-
 fn run(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, FunctionError> {
     Request::new("write_file")
         .text("file_path", path(inputs, "write_file", "file_path")?)

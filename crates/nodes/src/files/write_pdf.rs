@@ -9,13 +9,21 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Write PDF",
         family: "files",
         doc: "Writes text as a PDF file of the workspace.",
-        inputs: &[pin("file_path", "workspace_file"), pin("content", "any"), pin("title", "string")],
-        outputs: &[pin("bytes", "number"), pin("file_path", "workspace_file"), pin("sha256", "string"), pin("content_type", "string")],
+        inputs: &[
+            pin("file_path", "workspace_file"),
+            pin("content", "any"),
+            pin("title", "string"),
+        ],
+        outputs: &[
+            pin("bytes", "number"),
+            pin("file_path", "workspace_file"),
+            pin("sha256", "string"),
+            pin("content_type", "string"),
+        ],
         ..FUNCTION
     },
     behaviour: Behaviour::Function(run),
 };
-
 
 fn run(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, FunctionError> {
     Request::new("write_pdf")

@@ -9,7 +9,11 @@ pub(super) const NODE: NodeType = NodeType {
         family: "internal",
         doc: "Merges execution paths; the compiler inserts it where a node has several predecessors.",
         inputs: &[],
-        outputs: &[pin("which", "number"), pin("from", "string"), pin("from_handle", "string")],
+        outputs: &[
+            pin("which", "number"),
+            pin("from", "string"),
+            pin("from_handle", "string"),
+        ],
         ..FUNCTION
     },
     behaviour: Behaviour::Join,

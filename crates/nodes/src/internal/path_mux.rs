@@ -8,7 +8,12 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Path Mux",
         family: "internal",
         doc: "Chooses the value that belongs to the execution path taken; inserted by the compiler.",
-        inputs: &[pin("select", "number"), pin("in0", "any"), pin("in1", "any"), pin("fallback", "any")],
+        inputs: &[
+            pin("select", "number"),
+            pin("in0", "any"),
+            pin("in1", "any"),
+            pin("fallback", "any"),
+        ],
         outputs: &[pin("out", "any")],
         ..PURE
     },

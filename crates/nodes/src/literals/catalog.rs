@@ -4,10 +4,19 @@ use crate::prelude::*;
 
 /// Names that an author allows, lower case: from a pin, else from the configuration; `None` allows all.
 pub(super) fn allowed(inputs: &Inputs<'_>, pin: &str, section: &str, key: &str) -> Option<Vec<String>> {
-    let list = inputs.non_null(pin).or_else(|| inputs.config.section(section, key))?;
+    let list = inputs
+        .non_null(pin)
+        .or_else(|| inputs.config.section(section, key))?;
     let names: Vec<_> = match list {
-        Value::Array(items) => items.iter().filter_map(opt_str).map(|name| name.to_lowercase()).collect(),
-        other => opt_str(other).into_iter().map(|name| name.to_lowercase()).collect(),
+        Value::Array(items) => items
+            .iter()
+            .filter_map(opt_str)
+            .map(|name| name.to_lowercase())
+            .collect(),
+        other => opt_str(other)
+            .into_iter()
+            .map(|name| name.to_lowercase())
+            .collect(),
     };
     (!names.is_empty()).then_some(names)
 }
@@ -20,7 +29,11 @@ pub(super) fn providers(ctx: &EvalCtx<'_>, allowed: Option<&[String]>) -> Result
 }
 
 /// Models of one provider.
-pub(super) fn models(ctx: &EvalCtx<'_>, provider: &str, route: Option<&str>) -> Result<Vec<String>, Interrupt> {
+pub(super) fn models(
+    ctx: &EvalCtx<'_>,
+    provider: &str,
+    route: Option<&str>,
+) -> Result<Vec<String>, Interrupt> {
     let mut args = json!({"provider": provider});
     if let Some(route) = route {
         args["capability_route"] = route.into();
@@ -39,5 +52,10 @@ pub(super) fn filter(models: Vec<String>, allowed: Option<&[String]>, provider: 
 }
 
 fn texts(answer: &Value) -> Vec<String> {
-    answer.as_array().into_iter().flatten().filter_map(opt_str).collect()
+    answer
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(opt_str)
+        .collect()
 }

@@ -16,12 +16,20 @@ pub(super) const NODE: NodeType = NodeType {
 };
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
-    let mut schema = inputs.get("schema").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut schema = inputs
+        .get("schema")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
     let Some(additions) = inputs.config.literal().and_then(Value::as_object) else {
         return Ok(one("schema", Value::Object(schema)));
     };
     if schema.is_empty() {
-        schema.extend(additions.get("type").map(|kind| ("type".to_owned(), kind.clone())));
+        schema.extend(
+            additions
+                .get("type")
+                .map(|kind| ("type".to_owned(), kind.clone())),
+        );
     }
     let added = add_missing(&mut schema, additions, "properties");
     let required: Vec<Value> = additions
@@ -29,13 +37,19 @@ fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
-        .filter(|name| name.as_str().is_some_and(|name| added.iter().any(|added| added == name)))
+        .filter(|name| {
+            name.as_str()
+                .is_some_and(|name| added.iter().any(|added| added == name))
+        })
         .cloned()
         .collect();
     if !required.is_empty() {
         let list = schema.entry("required").or_insert_with(|| json!([]));
         if let Value::Array(names) = list {
-            let new: Vec<_> = required.into_iter().filter(|name| !names.contains(name)).collect();
+            let new: Vec<_> = required
+                .into_iter()
+                .filter(|name| !names.contains(name))
+                .collect();
             names.extend(new);
         }
     }
@@ -45,8 +59,12 @@ fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
 
 /// Adds the members of `additions[section]` that the schema lacks and returns their names.
 fn add_missing(schema: &mut Object, additions: &Object, section: &str) -> Vec<String> {
-    let Some(new) = additions.get(section).and_then(Value::as_object) else { return Vec::new() };
-    let Value::Object(members) = schema.entry(section).or_insert_with(|| json!({})) else { return Vec::new() };
+    let Some(new) = additions.get(section).and_then(Value::as_object) else {
+        return Vec::new();
+    };
+    let Value::Object(members) = schema.entry(section).or_insert_with(|| json!({})) else {
+        return Vec::new();
+    };
     let mut added = Vec::new();
     for (name, member) in new {
         if !members.contains_key(name) {

@@ -16,8 +16,15 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Pure(eval),
 };
 
-
 fn eval(inputs: &Inputs<'_>, ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
-    let allowed = catalog::allowed(inputs, "allowed_providers", "providerCatalogConfig", "allowedProviders");
-    Ok(one("providers", catalog::providers(ctx, allowed.as_deref())?.into()))
+    let allowed = catalog::allowed(
+        inputs,
+        "allowed_providers",
+        "providerCatalogConfig",
+        "allowedProviders",
+    );
+    Ok(one(
+        "providers",
+        catalog::providers(ctx, allowed.as_deref())?.into(),
+    ))
 }

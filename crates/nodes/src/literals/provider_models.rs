@@ -9,13 +9,15 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Models Catalog",
         family: "literals",
         doc: "Models of one provider that fit a capability.",
-        inputs: &[pin("provider", "provider_text"), pin("capability_route", "string")],
+        inputs: &[
+            pin("provider", "provider_text"),
+            pin("capability_route", "string"),
+        ],
         outputs: &[pin("provider", "provider_text"), pin("models", "array")],
         ..PURE
     },
     behaviour: Behaviour::Pure(eval),
 };
-
 
 const CONFIG: &str = "providerModelsConfig";
 
@@ -34,7 +36,9 @@ fn eval(inputs: &Inputs<'_>, ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
             Ok(json!({"provider": provider, "models": models}))
         }
         // A route the catalogue does not know is the author's to see, not a reason to stop the run.
-        Err(Interrupt::Raise(error)) => Ok(json!({"provider": provider, "models": [], "error": error.message})),
+        Err(Interrupt::Raise(error)) => {
+            Ok(json!({"provider": provider, "models": [], "error": error.message}))
+        }
         Err(question) => Err(question),
     }
 }

@@ -17,7 +17,14 @@ pub(super) const NODE: NodeType = NodeType {
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
     let mut names: Vec<String> = Vec::new();
-    for name in inputs.config.literal().and_then(Value::as_array).into_iter().flatten().filter_map(opt_str) {
+    for name in inputs
+        .config
+        .literal()
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(opt_str)
+    {
         if !names.contains(&name) {
             names.push(name);
         }

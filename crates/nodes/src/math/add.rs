@@ -16,5 +16,7 @@ pub(super) const NODE: NodeType = NodeType {
 };
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
-    Ok(result(number(float_or(inputs, "a", 0.0)? + float_or(inputs, "b", 0.0)?)?))
+    Ok(result(number(
+        float_or(inputs, "a", 0.0)? + float_or(inputs, "b", 0.0)?,
+    )?))
 }

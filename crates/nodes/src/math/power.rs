@@ -18,5 +18,7 @@ pub(super) const NODE: NodeType = NodeType {
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
     let (base, exponent) = (float_or(inputs, "base", 0.0)?, float_or(inputs, "exp", 1.0)?);
     // A complex result carries the text by which the executor tells it from an ordinary error.
-    Ok(result(number(ag_pyvalue::py_pow(base, exponent).map_err(raised)?)?))
+    Ok(result(number(
+        ag_pyvalue::py_pow(base, exponent).map_err(raised)?,
+    )?))
 }

@@ -17,6 +17,11 @@ pub(super) const NODE: NodeType = NodeType {
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
     let value = float_or(inputs, "value", 0.0)?;
-    let decimals = inputs.get("decimals").map_or(Ok(0), ag_pyvalue::to_int).map_err(raised)?;
-    Ok(result(number(ag_pyvalue::py_round(value, decimals).map_err(raised)?)?))
+    let decimals = inputs
+        .get("decimals")
+        .map_or(Ok(0), ag_pyvalue::to_int)
+        .map_err(raised)?;
+    Ok(result(number(
+        ag_pyvalue::py_round(value, decimals).map_err(raised)?,
+    )?))
 }

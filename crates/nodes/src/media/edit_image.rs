@@ -9,13 +9,38 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Edit Image",
         family: "media",
         doc: "Changes an image as a text says, optionally inside a mask.",
-        inputs: &[pin("prompt", "string"), pin("image_artifact", "artifact_image"), pin("mask_artifact", "artifact_image"), pin("image_provider", "provider_image"), pin("image_model", "model"), pin("format", "string"), pin("seed", "number"), pin("steps", "number"), pin("guidance_scale", "number"), pin("guidance_2", "number"), pin("count", "number"), pin("seeds", "array"), pin("lora_adapters", "array"), pin("strength", "number"), pin("negative_prompt", "string"), pin("extra", "object")],
-        outputs: &[pin("image_artifact", "artifact_image"), pin("image_artifacts", "artifacts_image"), pin("artifact_ref", "artifact"), pin("artifact_id", "string"), pin("content_type", "string"), pin("outputs", "object"), pin("meta", "object"), pin("success", "boolean")],
+        inputs: &[
+            pin("prompt", "string"),
+            pin("image_artifact", "artifact_image"),
+            pin("mask_artifact", "artifact_image"),
+            pin("image_provider", "provider_image"),
+            pin("image_model", "model"),
+            pin("format", "string"),
+            pin("seed", "number"),
+            pin("steps", "number"),
+            pin("guidance_scale", "number"),
+            pin("guidance_2", "number"),
+            pin("count", "number"),
+            pin("seeds", "array"),
+            pin("lora_adapters", "array"),
+            pin("strength", "number"),
+            pin("negative_prompt", "string"),
+            pin("extra", "object"),
+        ],
+        outputs: &[
+            pin("image_artifact", "artifact_image"),
+            pin("image_artifacts", "artifacts_image"),
+            pin("artifact_ref", "artifact"),
+            pin("artifact_id", "string"),
+            pin("content_type", "string"),
+            pin("outputs", "object"),
+            pin("meta", "object"),
+            pin("success", "boolean"),
+        ],
         ..EFFECT
     },
     behaviour: Behaviour::Effect { plan, outputs },
 };
-
 
 /// Shared with `image_to_image`.
 pub(super) fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {

@@ -9,13 +9,42 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Image To Video",
         family: "media",
         doc: "Generates a video that begins with an image.",
-        inputs: &[pin("prompt", "string"), pin("source_image", "artifact_image"), pin("video_provider", "provider_video"), pin("video_model", "model"), pin("width", "number"), pin("height", "number"), pin("frames", "number"), pin("fps", "number"), pin("format", "string"), pin("seed", "number"), pin("steps", "number"), pin("guidance_scale", "number"), pin("guidance_2", "number"), pin("count", "number"), pin("seeds", "array"), pin("flow_shift", "number"), pin("lora_adapters", "array"), pin("strength", "number"), pin("negative_prompt", "string"), pin("extra", "object")],
-        outputs: &[pin("video_artifact", "artifact_video"), pin("video_artifacts", "artifacts_video"), pin("artifact_ref", "artifact"), pin("artifact_id", "string"), pin("content_type", "string"), pin("outputs", "object"), pin("meta", "object"), pin("success", "boolean")],
+        inputs: &[
+            pin("prompt", "string"),
+            pin("source_image", "artifact_image"),
+            pin("video_provider", "provider_video"),
+            pin("video_model", "model"),
+            pin("width", "number"),
+            pin("height", "number"),
+            pin("frames", "number"),
+            pin("fps", "number"),
+            pin("format", "string"),
+            pin("seed", "number"),
+            pin("steps", "number"),
+            pin("guidance_scale", "number"),
+            pin("guidance_2", "number"),
+            pin("count", "number"),
+            pin("seeds", "array"),
+            pin("flow_shift", "number"),
+            pin("lora_adapters", "array"),
+            pin("strength", "number"),
+            pin("negative_prompt", "string"),
+            pin("extra", "object"),
+        ],
+        outputs: &[
+            pin("video_artifact", "artifact_video"),
+            pin("video_artifacts", "artifacts_video"),
+            pin("artifact_ref", "artifact"),
+            pin("artifact_id", "string"),
+            pin("content_type", "string"),
+            pin("outputs", "object"),
+            pin("meta", "object"),
+            pin("success", "boolean"),
+        ],
         ..EFFECT
     },
     behaviour: Behaviour::Effect { plan, outputs },
 };
-
 
 fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
     Ok(MediaRequest::new(inputs, "video", "image_to_video", Some("mp4"))

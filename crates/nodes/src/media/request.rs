@@ -20,13 +20,21 @@ impl<'a> MediaRequest<'a> {
         spec.insert("task".to_owned(), task.into());
         if let Some(default) = format {
             let format = first(inputs, &["format"]).and_then(opt_str);
-            spec.insert("format".to_owned(), format.unwrap_or_else(|| default.to_owned()).into());
+            spec.insert(
+                "format".to_owned(),
+                format.unwrap_or_else(|| default.to_owned()).into(),
+            );
         }
-        Self { inputs, spec, media: Vec::new() }
+        Self {
+            inputs,
+            spec,
+            media: Vec::new(),
+        }
     }
 
     fn put(mut self, key: &str, value: Option<impl Into<Value>>) -> Self {
-        self.spec.extend(value.map(|value| (key.to_owned(), value.into())));
+        self.spec
+            .extend(value.map(|value| (key.to_owned(), value.into())));
         self
     }
 
@@ -48,13 +56,17 @@ impl<'a> MediaRequest<'a> {
 
     /// A whole number of at least one.
     fn positive(self, key: &str, names: &[&str]) -> Self {
-        let number = first(self.inputs, names).and_then(opt_int).filter(|number| *number >= 1);
+        let number = first(self.inputs, names)
+            .and_then(opt_int)
+            .filter(|number| *number >= 1);
         self.put(key, number)
     }
 
     /// A number option under several names.
     pub(super) fn float(self, key: &str, names: &[&str]) -> Self {
-        let number = first(self.inputs, names).and_then(opt_float).filter(|number| number.is_finite());
+        let number = first(self.inputs, names)
+            .and_then(opt_float)
+            .filter(|number| number.is_finite());
         self.put(key, number)
     }
 
@@ -77,7 +89,9 @@ impl<'a> MediaRequest<'a> {
 
     /// Provider-specific options.
     pub(super) fn extra(self) -> Self {
-        let extra = first(self.inputs, &["extra"]).filter(|extra| extra.is_object() && truthy(extra)).cloned();
+        let extra = first(self.inputs, &["extra"])
+            .filter(|extra| extra.is_object() && truthy(extra))
+            .cloned();
         self.put("extra", extra)
     }
 
@@ -85,7 +99,11 @@ impl<'a> MediaRequest<'a> {
     pub(super) fn provider(self, kind: &str) -> Self {
         ["provider", "model"].iter().fold(self, |request, what| {
             let upper = format!("{}{}", what[..1].to_uppercase(), &what[1..]);
-            let names = [format!("{kind}_{what}"), format!("{kind}{upper}"), format!("{what}_{kind}")];
+            let names = [
+                format!("{kind}_{what}"),
+                format!("{kind}{upper}"),
+                format!("{what}_{kind}"),
+            ];
             let value = first(request.inputs, &names.each_ref().map(String::as_str)).and_then(opt_str);
             request.put(what, value)
         })
@@ -106,7 +124,9 @@ impl<'a> MediaRequest<'a> {
 
     /// All options of image tasks.
     pub(super) fn image_options(self) -> Self {
-        self.texts(&["size", "negative_prompt", "quality", "style"]).sampling().provider("image")
+        self.texts(&["size", "negative_prompt", "quality", "style"])
+            .sampling()
+            .provider("image")
     }
 
     /// All options of video tasks.
@@ -123,7 +143,9 @@ impl<'a> MediaRequest<'a> {
     /// Target of an enlargement: a factor (`2x`) or a length in pixels.
     pub(super) fn resolution(self) -> Self {
         let value = first(self.inputs, &["resolution"]).and_then(|value| {
-            let factor = value.as_str().and_then(|text| text.trim().strip_suffix(['x', 'X'])?.parse::<f64>().ok());
+            let factor = value
+                .as_str()
+                .and_then(|text| text.trim().strip_suffix(['x', 'X'])?.parse::<f64>().ok());
             match factor {
                 Some(factor) => (factor > 0.0).then(|| Value::from(strip_py(&pystr(value)))),
                 None => opt_int(value).filter(|pixels| *pixels > 0).map(Value::from),
@@ -134,19 +156,22 @@ impl<'a> MediaRequest<'a> {
 
     /// The image to work on.
     pub(super) fn source_image(mut self) -> Self {
-        self.media.extend(first(self.inputs, &item::SOURCE_IMAGE).and_then(|value| item::image(value, "source")));
+        self.media
+            .extend(first(self.inputs, &item::SOURCE_IMAGE).and_then(|value| item::image(value, "source")));
         self
     }
 
     /// The part of the image to change.
     pub(super) fn mask(mut self) -> Self {
-        self.media.extend(first(self.inputs, &item::MASK).and_then(|value| item::image(value, "mask")));
+        self.media
+            .extend(first(self.inputs, &item::MASK).and_then(|value| item::image(value, "mask")));
         self
     }
 
     /// The recording to work on.
     pub(super) fn source_audio(mut self) -> Self {
-        self.media.extend(first(self.inputs, &item::SOURCE_AUDIO).and_then(item::audio));
+        self.media
+            .extend(first(self.inputs, &item::SOURCE_AUDIO).and_then(item::audio));
         self
     }
 
@@ -172,7 +197,12 @@ fn seeds(value: &Value) -> Option<Vec<i64>> {
         Value::Array(items) => items.clone(),
         Value::String(text) => match ag_pyvalue::json_loads_lenient(text) {
             Ok(Value::Array(items)) => items,
-            _ => text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Value::from).collect(),
+            _ => text
+                .split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(Value::from)
+                .collect(),
         },
         number => vec![number.clone()],
     };
@@ -198,7 +228,10 @@ fn adapters(value: &Value) -> Option<Vec<Value>> {
 #[cfg(test)]
 mod tests {
     use crate::{
-        media::{edit_image, generate_image, generate_music, generate_video, generate_voice, transcribe_audio, upscale_image},
+        media::{
+            edit_image, generate_image, generate_music, generate_video, generate_voice, transcribe_audio,
+            upscale_image,
+        },
         testing::planned_payload,
     };
     use serde_json::json;
@@ -260,9 +293,16 @@ mod tests {
             {"$artifact": "m", "kind": "inpaint", "type": "image"},
         ]);
         assert_eq!(payload["media"], expected);
-        let payload = planned_payload(&transcribe_audio::NODE, json!({}), json!({"audio_artifact": "a1", "language": "en"}));
+        let payload = planned_payload(
+            &transcribe_audio::NODE,
+            json!({}),
+            json!({"audio_artifact": "a1", "language": "en"}),
+        );
         assert_eq!(payload["media"], json!([{"$artifact": "a1", "type": "audio"}]));
         assert_eq!(payload["prompt"], "Transcribe this audio.");
-        assert_eq!(payload["output"], json!({"modality": "text", "task": "transcription", "language": "en"}));
+        assert_eq!(
+            payload["output"],
+            json!({"modality": "text", "task": "transcription", "language": "en"})
+        );
     }
 }

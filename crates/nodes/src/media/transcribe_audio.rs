@@ -9,13 +9,27 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Transcribe Audio",
         family: "media",
         doc: "Turns recorded speech into text.",
-        inputs: &[pin("audio_artifact", "artifact_audio"), pin("stt_provider", "provider_voice"), pin("language", "string"), pin("stt_model", "model"), pin("prompt", "string"), pin("format", "string"), pin("temperature", "number")],
-        outputs: &[pin("text", "string"), pin("transcript_artifact", "artifact_text"), pin("artifact_ref", "artifact"), pin("artifact_id", "string"), pin("meta", "object"), pin("success", "boolean")],
+        inputs: &[
+            pin("audio_artifact", "artifact_audio"),
+            pin("stt_provider", "provider_voice"),
+            pin("language", "string"),
+            pin("stt_model", "model"),
+            pin("prompt", "string"),
+            pin("format", "string"),
+            pin("temperature", "number"),
+        ],
+        outputs: &[
+            pin("text", "string"),
+            pin("transcript_artifact", "artifact_text"),
+            pin("artifact_ref", "artifact"),
+            pin("artifact_id", "string"),
+            pin("meta", "object"),
+            pin("success", "boolean"),
+        ],
         ..EFFECT
     },
     behaviour: Behaviour::Effect { plan, outputs },
 };
-
 
 fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
     Ok(MediaRequest::new(inputs, "text", "transcription", None)
@@ -27,7 +41,10 @@ fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrup
 }
 
 fn outputs(raw: &Value, node: &OutputCtx<'_>) -> Object {
-    let text = raw.get("text").and_then(|text| text.get("content")).or_else(|| raw.get("content"));
+    let text = raw
+        .get("text")
+        .and_then(|text| text.get("content"))
+        .or_else(|| raw.get("content"));
     let mut outputs = Object::new();
     outputs.insert("text".to_owned(), text.cloned().unwrap_or_default());
     let found = result::artifact(raw);

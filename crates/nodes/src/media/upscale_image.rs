@@ -9,13 +9,32 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Restore / Upscale Image",
         family: "media",
         doc: "Enlarges or restores an image.",
-        inputs: &[pin("image_artifact", "artifact_image"), pin("image_provider", "provider_image"), pin("image_model", "model"), pin("scale", "string"), pin("resolution", "string"), pin("softness", "number"), pin("seed", "number"), pin("quantize", "number"), pin("vae_tiling", "boolean"), pin("format", "string"), pin("extra", "object")],
-        outputs: &[pin("image_artifact", "artifact_image"), pin("artifact_ref", "artifact"), pin("artifact_id", "string"), pin("content_type", "string"), pin("outputs", "object"), pin("meta", "object"), pin("success", "boolean")],
+        inputs: &[
+            pin("image_artifact", "artifact_image"),
+            pin("image_provider", "provider_image"),
+            pin("image_model", "model"),
+            pin("scale", "string"),
+            pin("resolution", "string"),
+            pin("softness", "number"),
+            pin("seed", "number"),
+            pin("quantize", "number"),
+            pin("vae_tiling", "boolean"),
+            pin("format", "string"),
+            pin("extra", "object"),
+        ],
+        outputs: &[
+            pin("image_artifact", "artifact_image"),
+            pin("artifact_ref", "artifact"),
+            pin("artifact_id", "string"),
+            pin("content_type", "string"),
+            pin("outputs", "object"),
+            pin("meta", "object"),
+            pin("success", "boolean"),
+        ],
         ..EFFECT
     },
     behaviour: Behaviour::Effect { plan, outputs },
 };
-
 
 /// Shared with the alias `image_upscale`.
 pub(super) fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {

@@ -30,7 +30,11 @@ pub(super) fn complete(memory: &mut Object) {
 /// Texts of a module; entries of older forms carry theirs in `text`.
 pub(super) fn entries(memory: &Object, module: &str) -> Vec<String> {
     let items = memory.get(module).and_then(Value::as_array);
-    items.into_iter().flatten().filter_map(|item| opt_str(item.get("text").unwrap_or(item))).collect()
+    items
+        .into_iter()
+        .flatten()
+        .filter_map(|item| opt_str(item.get("text").unwrap_or(item)))
+        .collect()
 }
 
 /// The parts of the prompt that have content: `{id, title, content}`.
@@ -41,7 +45,10 @@ pub(super) fn blocks(memory: &Object) -> Vec<Value> {
         .map(|text| json!({"id": "persona", "title": "Persona", "content": text}))
         .collect();
     for (module, title) in MODULES {
-        let lines: Vec<_> = entries(memory, module).into_iter().map(|text| format!("- {text}")).collect();
+        let lines: Vec<_> = entries(memory, module)
+            .into_iter()
+            .map(|text| format!("- {text}"))
+            .collect();
         if !lines.is_empty() {
             blocks.push(json!({"id": module, "title": title, "content": lines.join("\n")}));
         }
@@ -52,7 +59,9 @@ pub(super) fn blocks(memory: &Object) -> Vec<Value> {
 /// The blocks as text for a system prompt.
 pub(super) fn render(blocks: &[Value]) -> String {
     let text = |block: &Value, key: &str| block[key].as_str().unwrap_or_default().to_owned();
-    let parts: Vec<_> =
-        blocks.iter().map(|block| format!("## {}\n{}", text(block, "title"), text(block, "content"))).collect();
+    let parts: Vec<_> = blocks
+        .iter()
+        .map(|block| format!("## {}\n{}", text(block, "title"), text(block, "content")))
+        .collect();
     parts.join("\n\n")
 }

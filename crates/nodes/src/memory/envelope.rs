@@ -8,12 +8,19 @@ fn entry(raw: &Value) -> Option<&Value> {
 
 /// A field of the entry's meta object, or null.
 pub(crate) fn meta(raw: &Value, key: &str) -> Value {
-    entry(raw).and_then(|entry| entry.get("meta")?.get(key)).cloned().unwrap_or_default()
+    entry(raw)
+        .and_then(|entry| entry.get("meta")?.get(key))
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// The text of the entry.
 pub(crate) fn rendered(raw: &Value) -> Value {
-    entry(raw).and_then(|entry| entry.get("output")).filter(|text| !text.is_null()).cloned().unwrap_or(json!(""))
+    entry(raw)
+        .and_then(|entry| entry.get("output"))
+        .filter(|text| !text.is_null())
+        .cloned()
+        .unwrap_or(json!(""))
 }
 
 /// True if the entry says so.

@@ -9,13 +9,16 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Compact memory",
         family: "memory",
         doc: "Archives older messages of the conversation and leaves a summary.",
-        inputs: &[pin("preserve_recent", "number"), pin("compression_mode", "string"), pin("focus", "string")],
+        inputs: &[
+            pin("preserve_recent", "number"),
+            pin("compression_mode", "string"),
+            pin("focus", "string"),
+        ],
         outputs: &[pin("span_id", "string")],
         ..EFFECT
     },
     behaviour: Behaviour::Effect { plan, outputs },
 };
-
 
 fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
     let mut payload = payload(EffectKind::MemoryCompact);

@@ -9,16 +9,49 @@ pub(super) const NODE: NodeType = NodeType {
         title: "KG Query",
         family: "memory",
         doc: "Queries the knowledge graph, optionally packed for a prompt.",
-        inputs: &[pin("query_text", "string"), pin("subject", "string"), pin("predicate", "string"), pin("object", "string"), pin("since", "string"), pin("until", "string"), pin("active_at", "string"), pin("scope", "string"), pin("recall_level", "string"), pin("owner_id", "string"), pin("min_score", "number"), pin("max_input_tokens", "number"), pin("model", "model"), pin("limit", "number")],
-        outputs: &[pin("items", "assertions"), pin("count", "number"), pin("ok", "boolean"), pin("packets", "array"), pin("active_memory_text", "string"), pin("packed_count", "number"), pin("dropped", "number"), pin("estimated_tokens", "number"), pin("raw", "object")],
+        inputs: &[
+            pin("query_text", "string"),
+            pin("subject", "string"),
+            pin("predicate", "string"),
+            pin("object", "string"),
+            pin("since", "string"),
+            pin("until", "string"),
+            pin("active_at", "string"),
+            pin("scope", "string"),
+            pin("recall_level", "string"),
+            pin("owner_id", "string"),
+            pin("min_score", "number"),
+            pin("max_input_tokens", "number"),
+            pin("model", "model"),
+            pin("limit", "number"),
+        ],
+        outputs: &[
+            pin("items", "assertions"),
+            pin("count", "number"),
+            pin("ok", "boolean"),
+            pin("packets", "array"),
+            pin("active_memory_text", "string"),
+            pin("packed_count", "number"),
+            pin("dropped", "number"),
+            pin("estimated_tokens", "number"),
+            pin("raw", "object"),
+        ],
         ..EFFECT
     },
     behaviour: Behaviour::Effect { plan, outputs },
 };
 
-
 const TEXTS: [&str; 11] = [
-    "query_text", "subject", "predicate", "object", "since", "until", "active_at", "scope", "recall_level", "owner_id",
+    "query_text",
+    "subject",
+    "predicate",
+    "object",
+    "since",
+    "until",
+    "active_at",
+    "scope",
+    "recall_level",
+    "owner_id",
     "model",
 ];
 
@@ -38,7 +71,10 @@ fn outputs(raw: &Value, _node: &OutputCtx<'_>) -> Object {
     outputs.insert("count".to_owned(), field("count").unwrap_or(json!(0)));
     outputs.insert("ok".to_owned(), field("ok").is_some_and(|ok| truthy(&ok)).into());
     outputs.insert("packets".to_owned(), field("packets").unwrap_or(json!([])));
-    outputs.insert("active_memory_text".to_owned(), field("active_memory_text").unwrap_or(json!("")));
+    outputs.insert(
+        "active_memory_text".to_owned(),
+        field("active_memory_text").unwrap_or(json!("")),
+    );
     for key in ["packed_count", "dropped", "estimated_tokens"] {
         outputs.insert(key.to_owned(), field(key).unwrap_or(json!(0)));
     }

@@ -9,23 +9,39 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Recall",
         family: "memory",
         doc: "Searches notes and archived conversations.",
-        inputs: &[pin("query", "string"), pin("recall_level", "string"), pin("limit", "number"), pin("tags", "object"), pin("tags_mode", "string"), pin("usernames", "array"), pin("locations", "array"), pin("since", "string"), pin("until", "string"), pin("scope", "string")],
+        inputs: &[
+            pin("query", "string"),
+            pin("recall_level", "string"),
+            pin("limit", "number"),
+            pin("tags", "object"),
+            pin("tags_mode", "string"),
+            pin("usernames", "array"),
+            pin("locations", "array"),
+            pin("since", "string"),
+            pin("until", "string"),
+            pin("scope", "string"),
+        ],
         outputs: &[pin("results", "array"), pin("rendered", "string")],
         ..EFFECT
     },
     behaviour: Behaviour::Effect { plan, outputs },
 };
 
-
 const DEFAULT_LIMIT: i64 = 10;
 
 fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
     let mut payload = payload(EffectKind::MemoryQuery);
     payload.insert("query".to_owned(), text_or_blank(inputs, "query").into());
-    payload.insert("limit_spans".to_owned(), opt_i64(inputs, "limit").unwrap_or(DEFAULT_LIMIT).into());
+    payload.insert(
+        "limit_spans".to_owned(),
+        opt_i64(inputs, "limit").unwrap_or(DEFAULT_LIMIT).into(),
+    );
     payload.insert("return".to_owned(), "both".into());
     copy::texts(inputs, &["recall_level"], &mut payload);
-    let tags = inputs.get("tags").and_then(Value::as_object).filter(|tags| !tags.is_empty());
+    let tags = inputs
+        .get("tags")
+        .and_then(Value::as_object)
+        .filter(|tags| !tags.is_empty());
     payload.extend(tags.map(|tags| ("tags".to_owned(), Value::Object(tags.clone()))));
     copy::texts(inputs, &["tags_mode"], &mut payload);
     for pin in ["usernames", "locations"] {

@@ -9,13 +9,17 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Recall into context",
         family: "memory",
         doc: "Puts archived messages back into the conversation.",
-        inputs: &[pin("span_ids", "array"), pin("placement", "string"), pin("recall_level", "string"), pin("max_messages", "number")],
+        inputs: &[
+            pin("span_ids", "array"),
+            pin("placement", "string"),
+            pin("recall_level", "string"),
+            pin("max_messages", "number"),
+        ],
         outputs: &[pin("inserted", "number"), pin("skipped", "number")],
         ..EFFECT
     },
     behaviour: Behaviour::Effect { plan, outputs },
 };
-
 
 fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
     let spans = match inputs.non_null("span_ids").or_else(|| inputs.non_null("span_id")) {
@@ -36,7 +40,12 @@ fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrup
 }
 
 fn outputs(raw: &Value, _node: &OutputCtx<'_>) -> Object {
-    let field = |key: &str, empty: Value| raw.get(key).filter(|value| !value.is_null()).cloned().unwrap_or(empty);
+    let field = |key: &str, empty: Value| {
+        raw.get(key)
+            .filter(|value| !value.is_null())
+            .cloned()
+            .unwrap_or(empty)
+    };
     let mut outputs = Object::new();
     outputs.insert("inserted".to_owned(), field("inserted", json!(0)));
     outputs.insert("skipped".to_owned(), field("skipped", json!(0)));

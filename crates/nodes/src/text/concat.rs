@@ -16,8 +16,14 @@ pub(super) const NODE: NodeType = NodeType {
 };
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
-    let separator = inputs.config.section("concatConfig", "separator").and_then(Value::as_str).unwrap_or(" ");
-    let parts: Vec<_> =
-        variadic(inputs).into_iter().map(|value| if value.is_null() { "".into() } else { pystr(value) }).collect();
+    let separator = inputs
+        .config
+        .section("concatConfig", "separator")
+        .and_then(Value::as_str)
+        .unwrap_or(" ");
+    let parts: Vec<_> = variadic(inputs)
+        .into_iter()
+        .map(|value| if value.is_null() { "".into() } else { pystr(value) })
+        .collect();
     Ok(result(parts.join(&unescape(separator))))
 }

@@ -17,5 +17,7 @@ pub(super) const NODE: NodeType = NodeType {
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
     let pattern = text_or_blank(inputs, "pattern");
-    Ok(result(!pattern.is_empty() && text_or_blank(inputs, "text").contains(pattern.as_ref())))
+    Ok(result(
+        !pattern.is_empty() && text_or_blank(inputs, "text").contains(pattern.as_ref()),
+    ))
 }

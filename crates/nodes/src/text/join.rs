@@ -16,12 +16,17 @@ pub(super) const NODE: NodeType = NodeType {
 };
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
-    let delimiter = inputs.non_null("delimiter").map_or(",".into(), |value| unescape(&pystr(value)));
+    let delimiter = inputs
+        .non_null("delimiter")
+        .map_or(",".into(), |value| unescape(&pystr(value)));
     let items = match inputs.non_null("items") {
         Some(Value::Array(items)) => items.as_slice(),
         Some(scalar) => std::slice::from_ref(scalar),
         None => &[],
     };
-    let texts: Vec<_> = items.iter().map(|item| if item.is_null() { "".into() } else { pystr(item) }).collect();
+    let texts: Vec<_> = items
+        .iter()
+        .map(|item| if item.is_null() { "".into() } else { pystr(item) })
+        .collect();
     Ok(result(texts.join(&delimiter)))
 }

@@ -8,7 +8,12 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Replace",
         family: "text",
         doc: "Replaces all, the first, or a number of occurrences of a text.",
-        inputs: &[pin("text", "string"), pin("pattern", "string"), pin("replacement", "string"), pin("mode", "string")],
+        inputs: &[
+            pin("text", "string"),
+            pin("pattern", "string"),
+            pin("replacement", "string"),
+            pin("mode", "string"),
+        ],
         outputs: &[pin("result", "string")],
         ..PURE
     },

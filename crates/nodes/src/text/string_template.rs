@@ -1,7 +1,5 @@
 //! `string_template`: `{{ path | filter … }}` in a text.
 
-use crate::prelude::*;
-
 use std::{borrow::Cow, sync::LazyLock};
 
 use ag_pyvalue::{DumpOptions, dumps};
@@ -22,13 +20,15 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Pure(eval),
 };
 
-
 static PLACEHOLDER: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\{\{\s*(.*?)\s*\}\}").expect("a constant pattern"));
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
     let template = text_or_blank(inputs, "template");
-    let vars = inputs.get("vars").filter(|vars| vars.is_object()).unwrap_or(&Value::Null);
+    let vars = inputs
+        .get("vars")
+        .filter(|vars| vars.is_object())
+        .unwrap_or(&Value::Null);
     let filled = PLACEHOLDER.replace_all(&template, |found: &Captures<'_>| render(&found[1], vars));
     Ok(result(filled.into_owned()))
 }
@@ -36,7 +36,9 @@ fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
 fn render(expression: &str, vars: &Value) -> String {
     let mut stages = split_stages(expression).into_iter();
     let path = stages.next().unwrap_or_default().trim();
-    let Some(value) = paths::read(vars, path).filter(|value| !value.is_null()) else { return String::new() };
+    let Some(value) = paths::read(vars, path).filter(|value| !value.is_null()) else {
+        return String::new();
+    };
     let value = stages.fold(Cow::Borrowed(value), |value, stage| filter(stage.trim(), value));
     pystr(&value).into_owned()
 }
@@ -51,9 +53,15 @@ fn filter<'v>(stage: &str, value: Cow<'v, Value>) -> Cow<'v, Value> {
         "json" => Cow::Owned(dumps(&value, DumpOptions::UNICODE.with_sorted_keys(true)).into()),
         "join" => match value.as_ref() {
             Value::Array(items) => {
-                let texts: Vec<_> =
-                    items.iter().map(|item| if item.is_null() { "".into() } else { pystr(item) }).collect();
-                Cow::Owned(texts.join(&argument.map_or(", ".into(), |text| unescape(unquote(text)))).into())
+                let texts: Vec<_> = items
+                    .iter()
+                    .map(|item| if item.is_null() { "".into() } else { pystr(item) })
+                    .collect();
+                Cow::Owned(
+                    texts
+                        .join(&argument.map_or(", ".into(), |text| unescape(unquote(text))))
+                        .into(),
+                )
             }
             _ => value,
         },

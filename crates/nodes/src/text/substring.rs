@@ -8,7 +8,11 @@ pub(super) const NODE: NodeType = NodeType {
         title: "Substring",
         family: "text",
         doc: "Part of a text by code points; negative positions count from the end.",
-        inputs: &[pin("text", "string"), pin("start", "number"), pin("end", "number")],
+        inputs: &[
+            pin("text", "string"),
+            pin("start", "number"),
+            pin("end", "number"),
+        ],
         outputs: &[pin("result", "string")],
         ..PURE
     },
@@ -16,7 +20,17 @@ pub(super) const NODE: NodeType = NodeType {
 };
 
 fn eval(inputs: &Inputs<'_>, _ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
-    let position = |pin| inputs.non_null(pin).map(ag_pyvalue::to_int).transpose().map_err(raised);
+    let position = |pin| {
+        inputs
+            .non_null(pin)
+            .map(ag_pyvalue::to_int)
+            .transpose()
+            .map_err(raised)
+    };
     let (start, end) = (position("start")?, position("end")?);
-    Ok(result(ag_pyvalue::slice_str(&text_or(inputs, "text", ""), Some(start.unwrap_or(0)), end)))
+    Ok(result(ag_pyvalue::slice_str(
+        &text_or(inputs, "text", ""),
+        Some(start.unwrap_or(0)),
+        end,
+    )))
 }

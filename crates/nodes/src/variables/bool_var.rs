@@ -20,10 +20,15 @@ fn eval(inputs: &Inputs<'_>, ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
         Some(Value::String(name)) => (name.trim().to_owned(), false),
         Some(declaration) => (
             declaration.get("name").and_then(opt_str).unwrap_or_default(),
-            declaration.get("default").and_then(Value::as_bool).unwrap_or(false),
+            declaration
+                .get("default")
+                .and_then(Value::as_bool)
+                .unwrap_or(false),
         ),
         None => Default::default(),
     };
-    let value = vars::get_path(ctx.vars, &name).and_then(Value::as_bool).unwrap_or(default);
+    let value = vars::get_path(ctx.vars, &name)
+        .and_then(Value::as_bool)
+        .unwrap_or(default);
     Ok(json!({"name": name, "value": value}))
 }

@@ -29,5 +29,10 @@ pub(super) fn kept(ctx: &NodeCtx<'_>, value: Value) -> FunctionResult {
         .next
         .is_none()
         .then(|| json!({"success": true, "result": ctx.vars.get("_last_output").unwrap_or(&Value::Null)}));
-    FunctionResult { value, keep_last: true, terminal, ..FunctionResult::default() }
+    FunctionResult {
+        value,
+        keep_last: true,
+        terminal,
+        ..FunctionResult::default()
+    }
 }

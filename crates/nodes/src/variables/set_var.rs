@@ -16,13 +16,15 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Function(run),
 };
 
-
 fn run(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, FunctionError> {
     let name = names::required(
         inputs.non_null("name"),
         "Set Variable requires a non-empty variable name.",
     )?;
-    let value = inputs.get("value").cloned().unwrap_or_else(|| missing(inputs.config));
+    let value = inputs
+        .get("value")
+        .cloned()
+        .unwrap_or_else(|| missing(inputs.config));
     vars::set_path(ctx.vars, &name, value.clone());
     Ok(names::kept(ctx, one("value", value)))
 }

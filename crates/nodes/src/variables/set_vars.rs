@@ -16,12 +16,16 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Function(run),
 };
 
-
 fn run(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, FunctionError> {
     let updates = updates(inputs.get("updates"));
     let names = updates
         .keys()
-        .map(|name| names::checked(name, "Set Variables requires non-empty variable names in updates."))
+        .map(|name| {
+            names::checked(
+                name,
+                "Set Variables requires non-empty variable names in updates.",
+            )
+        })
         .collect::<Result<Vec<_>, _>>()?;
     for (name, value) in names.iter().zip(updates.values()) {
         vars::set_path(ctx.vars, name, value.clone());

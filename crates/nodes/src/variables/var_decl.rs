@@ -19,9 +19,14 @@ fn eval(inputs: &Inputs<'_>, ctx: &EvalCtx<'_>) -> Result<Value, Interrupt> {
     let declaration = inputs.config.literal();
     let field = |key: &str| declaration.and_then(|declaration| declaration.get(key));
     let name = field("name").and_then(opt_str).unwrap_or_default();
-    let kind = field("type").and_then(opt_str).unwrap_or_else(|| "any".to_owned());
+    let kind = field("type")
+        .and_then(opt_str)
+        .unwrap_or_else(|| "any".to_owned());
     let current = vars::get_path(ctx.vars, &name);
-    let value = [current, field("default")].into_iter().flatten().find(|value| has_type(value, &kind));
+    let value = [current, field("default")]
+        .into_iter()
+        .flatten()
+        .find(|value| has_type(value, &kind));
     Ok(json!({"name": name, "value": value.cloned().unwrap_or_else(|| zero(&kind))}))
 }
 

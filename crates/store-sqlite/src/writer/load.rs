@@ -93,6 +93,9 @@ impl Wanted {
                 self.planes.insert(*plane);
                 self.runs.extend(command.targets.iter().map(|target| RunKey { run: target.run, plane: *plane }));
             }
+            Op::Release { key, .. } => {
+                self.runs.insert(*key);
+            }
             Op::Sweep(Sweep::Timers) => self.timers = true,
             _ => {}
         }

@@ -4,7 +4,7 @@ use ag_store::{
     ArtifactRow, Commit, CommitOutcome, Document, DocumentKind, NewCommand, NewRun, OwnerRow, PostOutcome, PutMode,
     PutOutcome, Result, Segment, Start, StartOutcome, Sweep, Woken,
 };
-use ag_types::{PlaneId, PlaneKey, RunId, SessionId, TenantScope};
+use ag_types::{PlaneId, PlaneKey, RunId, RunKey, SessionId, TenantScope};
 use tokio::sync::oneshot;
 
 /// A queued write.
@@ -17,6 +17,7 @@ pub(crate) struct Job {
 pub(crate) enum Op {
     Start { plane: PlaneId, start: Box<Start> },
     Commit(Box<Commit>),
+    Release { session: SessionId, key: RunKey, epoch: i64 },
     Post { plane: PlaneId, command: Box<NewCommand> },
     Sweep(Sweep),
     CloseSession { session: SessionId, clean: bool },
@@ -57,6 +58,7 @@ impl Op {
             self,
             Self::Start { .. }
                 | Self::Commit(_)
+                | Self::Release { .. }
                 | Self::Post { .. }
                 | Self::Sweep(_)
                 | Self::CloseSession { .. }

@@ -8,7 +8,7 @@ use crate::sql::RowsSql;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub(super) enum Statement {
-    ForgetStartKey,
+    ExpiredKeys,
     StartKey,
     Run,
     Head,
@@ -27,7 +27,7 @@ pub(super) enum Statement {
 
 impl Statement {
     pub(super) const ALL: [Self; 15] = [
-        Self::ForgetStartKey,
+        Self::ExpiredKeys,
         Self::StartKey,
         Self::Run,
         Self::Head,
@@ -53,7 +53,7 @@ static SQL: LazyLock<[RowsSql; Statement::ALL.len()]> = LazyLock::new(|| Stateme
 
 fn texts(statement: Statement) -> RowsSql {
     match statement {
-        Statement::ForgetStartKey => RowsSql::repeated("DELETE FROM start_keys WHERE plane_id = ? AND key = ?"),
+        Statement::ExpiredKeys => RowsSql::repeated("DELETE FROM start_keys WHERE plane_id = ? AND created_at < ?"),
         Statement::StartKey => RowsSql::values(
             "INSERT INTO start_keys (plane_id, key, body_sha256, run_id, created_at) VALUES",
             5,

@@ -81,7 +81,7 @@ impl Writer<'_> {
             Event::Open { tag, attributes } => {
                 if let Some((name, depth)) = &mut self.skipping {
                     *depth += usize::from(name == *tag);
-                } else if SKIPPED.contains(&tag) {
+                } else if SKIPPED.contains(tag) {
                     self.skipping = Some(((*tag).to_owned(), 1));
                 } else {
                     self.open(tag, attributes);

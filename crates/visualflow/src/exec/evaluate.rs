@@ -17,7 +17,7 @@ use crate::{
 
 /// Most pure nodes that one input resolution evaluates. Only graphs that fan out over random values need more than
 /// they have nodes; those would grow exponentially.
-const MAX_EVALUATIONS: u32 = 1_000_000;
+const MAX_EVALUATIONS: u32 = 100_000;
 
 /// Reads data edges for one input resolution.
 pub(super) struct Evaluator<'a> {

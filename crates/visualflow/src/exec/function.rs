@@ -21,8 +21,10 @@ impl<'a> Step<'a> {
         match self.with_ctx(|ctx| run(&inputs, ctx)) {
             Ok(result) => Ok(self.accept(result)),
             Err(error) => match error.interrupt {
-                Interrupt::Raise(exception) => Ok(self.soft_failure(&exception, error.record)),
-                host @ Interrupt::Host(_) => Err(host),
+                Interrupt::Raise(exception) if !exception.is_unserialisable() => {
+                    Ok(self.soft_failure(&exception, error.record))
+                }
+                escaping => Err(escaping),
             },
         }
     }
@@ -60,8 +62,10 @@ impl<'a> Step<'a> {
         };
         match compute(self, inputs) {
             Ok(value) => Ok(self.accept(FunctionResult::of(value))),
-            Err(Interrupt::Raise(exception)) => Ok(self.soft_failure(&exception, None)),
-            Err(host) => Err(host),
+            Err(Interrupt::Raise(exception)) if !exception.is_unserialisable() => {
+                Ok(self.soft_failure(&exception, None))
+            }
+            Err(escaping) => Err(escaping),
         }
     }
 
@@ -103,7 +107,7 @@ impl<'a> Step<'a> {
     /// Writes a result to `node_outputs`, `_last_output` and the `outputKey`.
     pub(super) fn keep(&mut self, value: Value, stored: Option<Value>, keep_last: bool) {
         if let Some(key) = self.node.text("outputKey") {
-            ag_kernel::vars::set_path(self.vars, key, value.clone());
+            state::set_variable(self.vars, key, value.clone());
         }
         let id = self.id();
         match (stored, keep_last) {

@@ -27,7 +27,12 @@ impl<'a> Step<'a> {
         &mut self,
         missing: Missing,
     ) -> Result<ControlFlow<StepPlan, Inputs<'a>>, Interrupt> {
-        match (self.resolve(missing), self.node.on_input_error) {
+        let resolved = match self.node.config.kind.as_str() {
+            // The start of a flow reads variables by itself; as entry it would get a copy of all of them.
+            "on_flow_start" => self.resolve_only(missing, &[]),
+            _ => self.resolve(missing),
+        };
+        match (resolved, self.node.on_input_error) {
             (Ok(inputs), _) => Ok(ControlFlow::Continue(inputs)),
             (Err(Interrupt::Raise(error)), OnInputError::Complete) => {
                 Ok(ControlFlow::Break(self.soft_failure(&error, None)))
@@ -152,7 +157,7 @@ impl<'a> Step<'a> {
             if ag_kernel::vars::get_path(self.vars, key) != Some(&main) {
                 let root = key.split('.').next().unwrap_or(key);
                 undo.push((root.to_owned(), self.vars.get(root).cloned()));
-                ag_kernel::vars::set_path(self.vars, key, main);
+                state::set_variable(self.vars, key, main);
             }
         }
         undo

@@ -56,6 +56,14 @@ pub(super) fn effect_result<'v>(vars: &'v Object, node: &str) -> Option<&'v Valu
     }
 }
 
+/// Writes a variable named by a node's configuration (`outputKey`). A path deeper than any stored value may be
+/// names nothing and is ignored.
+pub(super) fn set_variable(vars: &mut Object, path: &str, value: Value) {
+    if path.split('.').nth(super::MAX_VALUE_DEPTH).is_none() {
+        ag_kernel::vars::set_path(vars, path, value);
+    }
+}
+
 pub(super) fn last_output(vars: &Object) -> Option<&Value> {
     vars.get("_last_output")
 }

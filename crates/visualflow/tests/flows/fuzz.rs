@@ -1,6 +1,6 @@
 //! No document makes the compiler panic, and no program that compiles makes the executor panic.
 
-use ag_visualflow::compile;
+use ag_visualflow::{NodeCatalogue, compile};
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ fn rich() -> Value {
             json!({"pinDefaults": {"start": 0, "end": 2}}),
         )],
         vec![
-            pure("add", "add", &["a", "b"], json!({})),
+            pure("add", "add", &["a", "b"], json!({"pinDefaults": {"b": 1}})),
             set("clear", "x"),
             exec("on", "on_event", &[], json!({})),
         ],
@@ -153,23 +153,20 @@ fn replace(value: &mut Value, n: &mut usize, new: &Value) -> bool {
 }
 
 fn try_everything(document: &Value) {
-    let entries = [None, Some("on"), Some("end")];
-    for entry in entries {
-        let Ok(program) = compile(document, "w", &Few, entry) else {
+    let catalogues: [&dyn NodeCatalogue; 2] = [&Few, &ag_nodes::Registry];
+    for (catalogue, entry) in catalogues
+        .into_iter()
+        .flat_map(|known| [None, Some("on"), Some("end")].map(|entry| (known, entry)))
+    {
+        let Ok(program) = compile(document, "w", catalogue, entry) else {
             continue;
         };
-        let _ = (
-            program.node_types().count(),
-            program.agents().count(),
-            program.subflows().count(),
-            program.listeners().count(),
-        );
-        drive(
-            &program,
-            object(json!({"x": 1, "_temp": {"_control": 3}})),
-            200,
-            &mut |_, effect| Some(Value::Object(effect.payload.clone())),
-        );
+        let _ = (program.node_types().count(), program.agents().count());
+        let _ = (program.subflows().count(), program.listeners().count());
+        let vars = object(json!({"x": 1, "_temp": {"_control": 3}}));
+        drive(&program, vars, 100, &mut |_, effect| {
+            Some(Value::Object(effect.payload.clone()))
+        });
     }
 }
 
@@ -188,7 +185,7 @@ fn the_rich_flow_runs() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn arbitrary_json_never_panics(document in any_json()) {

@@ -9,3 +9,4 @@ mod effects;
 mod flow;
 mod fuzz;
 mod joins;
+mod scenarios;

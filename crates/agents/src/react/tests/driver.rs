@@ -117,7 +117,7 @@ impl Played {
 }
 
 /// Plays the script; every event must be used and the run must end with it (or wait when the script is over).
-pub(super) fn play(vars: Value, script: Vec<Event>) -> Played {
+pub(super) fn play(vars: &Value, script: Vec<Event>) -> Played {
     let mut script = VecDeque::from(script);
     let (zone, host) = (jiff::tz::TimeZone::UTC, HostAnswers::default());
     let now = Timestamp::from_micros(1_795_174_322_790_001);

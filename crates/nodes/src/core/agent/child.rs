@@ -11,13 +11,26 @@ const DEFAULT_ITERATIONS: i64 = 50;
 
 /// The task: the prompt, or a pin of the older name.
 pub(super) fn task(settings: &Settings<'_>) -> String {
-    settings.pin("prompt").or_else(|| settings.pin("task")).map(pystr).unwrap_or_default().into_owned()
+    settings
+        .pin("prompt")
+        .or_else(|| settings.pin("task"))
+        .map(pystr)
+        .unwrap_or_default()
+        .into_owned()
 }
 
 /// Workflow of the agent: derived from flow and node, unless the compiler recorded one.
 pub(super) fn workflow_id(settings: &Settings<'_>, ctx: &NodeCtx<'_>) -> String {
     let safe = |text: &str| -> String {
-        text.chars().map(|c| if c.is_ascii_alphanumeric() || "_-".contains(c) { c } else { '_' }).collect()
+        text.chars()
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || "_-".contains(c) {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .collect()
     };
     let recorded = settings.configured("_react_workflow_id").and_then(opt_str);
     recorded.unwrap_or_else(|| format!("visual_react_agent_{}_{}", safe(ctx.flow_id), safe(ctx.node_id)))
@@ -33,7 +46,10 @@ pub(super) fn payload(
 ) -> Object {
     let mut payload = Object::new();
     payload.insert("workflow_id".to_owned(), workflow.into());
-    payload.insert("vars".to_owned(), Value::Object(child_vars(settings, memory, route, ctx)));
+    payload.insert(
+        "vars".to_owned(),
+        Value::Object(child_vars(settings, memory, route, ctx)),
+    );
     payload.insert("async".to_owned(), true.into());
     payload.insert("wait".to_owned(), true.into());
     payload.insert("include_traces".to_owned(), true.into());
@@ -41,16 +57,38 @@ pub(super) fn payload(
 }
 
 fn child_vars(settings: &Settings<'_>, memory: &Memory<'_>, route: &Route, ctx: &NodeCtx<'_>) -> Object {
-    let limits = ctx.vars.get("_limits").and_then(Value::as_object).cloned().unwrap_or_default();
+    let limits = ctx
+        .vars
+        .get("_limits")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
     let iterations = settings.integer(&["max_iterations"]).filter(|count| *count > 0);
-    let of_run = || limits.get("max_iterations").and_then(opt_int).filter(|count| *count > 0);
+    let of_run = || {
+        limits
+            .get("max_iterations")
+            .and_then(opt_int)
+            .filter(|count| *count > 0)
+    };
     let iterations = iterations.or_else(of_run).unwrap_or(DEFAULT_ITERATIONS);
     let mut vars = Object::new();
-    vars.insert("context".to_owned(), Value::Object(child_context(settings, memory, ctx)));
-    vars.insert("scratchpad".to_owned(), json!({"iteration": 0, "max_iterations": iterations}));
-    vars.insert("_runtime".to_owned(), Value::Object(runtime(settings, memory, route)));
+    vars.insert(
+        "context".to_owned(),
+        Value::Object(child_context(settings, memory, ctx)),
+    );
+    vars.insert(
+        "scratchpad".to_owned(),
+        json!({"iteration": 0, "max_iterations": iterations}),
+    );
+    vars.insert(
+        "_runtime".to_owned(),
+        Value::Object(runtime(settings, memory, route)),
+    );
     vars.insert("_temp".to_owned(), json!({}));
-    vars.insert("_limits".to_owned(), Value::Object(child_limits(settings, limits, iterations)));
+    vars.insert(
+        "_limits".to_owned(),
+        Value::Object(child_limits(settings, limits, iterations)),
+    );
     vars
 }
 
@@ -71,14 +109,20 @@ fn child_context(settings: &Settings<'_>, memory: &Memory<'_>, ctx: &NodeCtx<'_>
     if settings.uses_context()
         && let Some(attachments) = context::attachments(ctx.vars)
     {
-        context.entry("attachments").or_insert_with(|| attachments.clone());
+        context
+            .entry("attachments")
+            .or_insert_with(|| attachments.clone());
     }
     context
 }
 
 /// Fields of a `context` input besides task and messages.
 pub(super) fn extras(settings: &Settings<'_>) -> Object {
-    let given = settings.pin("context").and_then(Value::as_object).into_iter().flatten();
+    let given = settings
+        .pin("context")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten();
     given
         .filter(|(key, _)| !matches!(key.as_str(), "task" | "messages"))
         .map(|(key, value)| (key.clone(), value.clone()))
@@ -97,9 +141,18 @@ fn runtime(settings: &Settings<'_>, memory: &Memory<'_>, route: &Route) -> Objec
     let temperature = Some(settings.temperature()).filter(|temperature| *temperature != DEFAULT_TEMPERATURE);
     runtime.extend(temperature.map(|temperature| ("temperature".to_owned(), temperature.into())));
     runtime.extend(settings.seed().map(|seed| ("seed".to_owned(), seed.into())));
-    runtime.extend(settings.thinking().map(|thinking| ("thinking".to_owned(), thinking)));
+    runtime.extend(
+        settings
+            .thinking()
+            .map(|thinking| ("thinking".to_owned(), thinking)),
+    );
     let index = memory.session_attachments();
-    runtime.extend(index.map(|index| ("control".to_owned(), json!({"include_session_attachments_index": index}))));
+    runtime.extend(index.map(|index| {
+        (
+            "control".to_owned(),
+            json!({"include_session_attachments_index": index}),
+        )
+    }));
     let system = Some(settings.system()).filter(|system| !system.trim().is_empty());
     runtime.extend(system.map(|system| ("system_prompt_extra".to_owned(), system.into())));
     let binding = settings.get(&["prompt_cache_binding"]).cloned();
@@ -114,6 +167,10 @@ fn child_limits(settings: &Settings<'_>, mut limits: Object, iterations: i64) ->
         ("max_input_tokens", settings.max_input_tokens()),
         ("max_output_tokens", settings.max_output_tokens()),
     ];
-    limits.extend(tokens.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.into()))));
+    limits.extend(
+        tokens
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?.into()))),
+    );
     limits
 }

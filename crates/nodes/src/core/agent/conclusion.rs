@@ -47,7 +47,11 @@ pub(super) fn ask_for_structure(settings: &Settings<'_>, schema: Value, ctx: &mu
     let path = bucket_path(ctx.node_id);
     let node_id = ctx.node_id;
     let bucket = vars::object_at(ctx.vars, &path);
-    let answer = bucket.get("sub").and_then(|sub| sub.get("output")).map(answer).unwrap_or_default();
+    let answer = bucket
+        .get("sub")
+        .and_then(|sub| sub.get("output"))
+        .map(answer)
+        .unwrap_or_default();
     let field = |key: &str| bucket.get(key).cloned().unwrap_or_default();
     let (provider, model) = (field("provider"), field("model"));
     let request = format!(
@@ -95,7 +99,14 @@ pub(super) fn structured(settings: &Settings<'_>, ctx: &mut NodeCtx<'_>) -> Plan
         let response = ended.answer.clone();
         return conclude(settings, ctx, ended, response, data, "structured");
     }
-    conclude(settings, ctx, ended, ag_pyvalue::dumps(&data, COMPACT), data, "structured")
+    conclude(
+        settings,
+        ctx,
+        ended,
+        ag_pyvalue::dumps(&data, COMPACT),
+        data,
+        "structured",
+    )
 }
 
 fn conclude(
@@ -139,8 +150,14 @@ fn conclude(
     pad.insert("sub_run_id".to_owned(), ended.sub_run_id);
     pad.insert("workflow_id".to_owned(), child::workflow_id(settings, ctx).into());
     pad.insert("task".to_owned(), child::task(settings).into());
-    pad.insert("messages".to_owned(), ended.output.get("messages").cloned().unwrap_or(json!([])));
-    pad.insert("node_traces".to_owned(), ended.traces.filter(Value::is_object).unwrap_or(json!({})));
+    pad.insert(
+        "messages".to_owned(),
+        ended.output.get("messages").cloned().unwrap_or(json!([])),
+    );
+    pad.insert(
+        "node_traces".to_owned(),
+        ended.traces.filter(Value::is_object).unwrap_or(json!({})),
+    );
     pad.insert("steps".to_owned(), digest.steps.into());
     let extras = child::extras(settings);
     if !extras.is_empty() {
@@ -163,7 +180,10 @@ fn conclude(
 
 /// Outputs of an agent that has no model to ask.
 pub(super) fn unconfigured(settings: &Settings<'_>, ctx: &mut NodeCtx<'_>) -> Planned {
-    ctx.vars.insert("_flow_error".to_owned(), "Agent node missing provider/model configuration".into());
+    ctx.vars.insert(
+        "_flow_error".to_owned(),
+        "Agent node missing provider/model configuration".into(),
+    );
     ctx.vars.insert("_flow_error_node".to_owned(), ctx.node_id.into());
     let bucket = vars::object_at(ctx.vars, &bucket_path(ctx.node_id));
     bucket.shift_remove("resolved_inputs");
@@ -193,7 +213,13 @@ pub(super) fn unconfigured(settings: &Settings<'_>, ctx: &mut NodeCtx<'_>) -> Pl
 }
 
 /// Adds task, tool results and answer to the conversation of the run.
-fn remember_turn(settings: &Settings<'_>, ctx: &mut NodeCtx<'_>, sub_run: &Value, results: &[Value], answer: &str) {
+fn remember_turn(
+    settings: &Settings<'_>,
+    ctx: &mut NodeCtx<'_>,
+    sub_run: &Value,
+    results: &[Value],
+    answer: &str,
+) {
     let (run, node_id) = (pystr(sub_run).into_owned(), ctx.node_id.to_owned());
     let message = |role: &str, content: String, part: String| {
         json!({
@@ -222,7 +248,10 @@ fn remember_turn(settings: &Settings<'_>, ctx: &mut NodeCtx<'_>, sub_run: &Value
 }
 
 fn observation(entry: &Value) -> String {
-    let name = entry.get("name").and_then(opt_str).unwrap_or_else(|| "tool".to_owned());
+    let name = entry
+        .get("name")
+        .and_then(opt_str)
+        .unwrap_or_else(|| "tool".to_owned());
     let field = |key: &str| entry.get(key).filter(|value| !value.is_null());
     let text = match entry.get("success") {
         Some(Value::Bool(false)) => format!("Error: {}", field("error").map(pystr).unwrap_or_default()),

@@ -4,7 +4,12 @@ use super::Settings;
 use crate::prelude::*;
 
 /// Names that mean "not chosen".
-const DEFAULTS: [&str; 4] = ["default", "__default__", "__abstractcore_default__", "abstractcore.default"];
+const DEFAULTS: [&str; 4] = [
+    "default",
+    "__default__",
+    "__abstractcore_default__",
+    "abstractcore.default",
+];
 
 /// Warning for a route that comes from the run instead of the node.
 const FALLBACK: &str = "#FALLBACK: missing provider/model; using runtime defaults";
@@ -17,8 +22,12 @@ pub(super) struct Route {
 
 /// One of provider and model as the node chooses it.
 pub(super) fn chosen(settings: &Settings<'_>, what: &str) -> Option<String> {
-    let usable = |value: &Value| opt_str(value).filter(|name| !DEFAULTS.contains(&name.to_lowercase().as_str()));
-    settings.pin(what).and_then(usable).or_else(|| settings.configured(what).and_then(usable))
+    let usable =
+        |value: &Value| opt_str(value).filter(|name| !DEFAULTS.contains(&name.to_lowercase().as_str()));
+    settings
+        .pin(what)
+        .and_then(usable)
+        .or_else(|| settings.configured(what).and_then(usable))
 }
 
 /// The node's choice, completed by the defaults of the run; `None` if something is still missing.

@@ -16,9 +16,15 @@ fn is_system(message: &Value) -> bool {
 /// The conversation of the run: system messages, then the last `_limits.max_history_messages` others (−1: all).
 pub(in crate::core) fn active(vars: &Object) -> Vec<Value> {
     let messages = vars::get_path(vars, "context.messages").and_then(Value::as_array);
-    let objects = messages.into_iter().flatten().filter(|message| message.is_object()).cloned();
+    let objects = messages
+        .into_iter()
+        .flatten()
+        .filter(|message| message.is_object())
+        .cloned();
     let (mut system, mut others) = objects.partition::<Vec<_>, _>(is_system);
-    let limit = vars::get_path(vars, "_limits.max_history_messages").and_then(opt_int).unwrap_or(-1);
+    let limit = vars::get_path(vars, "_limits.max_history_messages")
+        .and_then(opt_int)
+        .unwrap_or(-1);
     if let Ok(limit) = usize::try_from(limit) {
         others.drain(..others.len().saturating_sub(limit));
     }
@@ -40,12 +46,19 @@ fn vars_flag(message: &Value, key: &str) -> bool {
 /// The message lists of a `context` input, if it has one.
 pub(in crate::core) fn messages_of(context: Option<&Value>) -> Option<Vec<Value>> {
     let messages = context?.get("messages")?.as_array()?;
-    Some(messages.iter().filter(|message| message.is_object()).cloned().collect())
+    Some(
+        messages
+            .iter()
+            .filter(|message| message.is_object())
+            .cloned()
+            .collect(),
+    )
 }
 
 /// Attachments of the run's conversation, unless there are none.
 pub(in crate::core) fn attachments(vars: &Object) -> Option<&Value> {
-    vars::get_path(vars, "context.attachments").filter(|list| list.as_array().is_some_and(|list| !list.is_empty()))
+    vars::get_path(vars, "context.attachments")
+        .filter(|list| list.as_array().is_some_and(|list| !list.is_empty()))
 }
 
 /// The history with a system message after its leading system messages and the prompt at its end.
@@ -62,13 +75,21 @@ pub(in crate::core) fn compose(history: Vec<Value>, system: &str, prompt: &str) 
 
 /// A message with nothing but what models understand.
 fn plain(message: &Value) -> Value {
-    let field = |key: &&str| Some(((**key).to_owned(), message.get(*key).filter(|value| !value.is_null())?.clone()));
+    let field = |key: &&str| {
+        Some((
+            (**key).to_owned(),
+            message.get(*key).filter(|value| !value.is_null())?.clone(),
+        ))
+    };
     Value::Object(FIELDS.iter().filter_map(field).collect())
 }
 
 /// Puts a system message after the leading ones.
 pub(in crate::core) fn insert_system(messages: &mut Vec<Value>, text: &str) {
-    let at = messages.iter().position(|message| !is_system(message)).unwrap_or(messages.len());
+    let at = messages
+        .iter()
+        .position(|message| !is_system(message))
+        .unwrap_or(messages.len());
     messages.insert(at, json!({"role": "system", "content": text}));
 }
 
@@ -77,17 +98,14 @@ pub(in crate::core) fn trim(messages: &mut Vec<Value>, max_tokens: i64) {
     let mut total: i64 = messages.iter().map(estimate).sum();
     let last = messages.len().saturating_sub(1);
     let mut at = 0;
-    let mut excess = Vec::with_capacity(messages.len());
-    for message in messages.iter() {
+    messages.retain(|message| {
         let drop = total > max_tokens && at < last && !is_system(message);
         if drop {
             total -= estimate(message);
         }
-        excess.push(drop);
         at += 1;
-    }
-    let mut excess = excess.into_iter();
-    messages.retain(|_| !excess.next().unwrap_or(false));
+        !drop
+    });
 }
 
 /// Tokens of a message: one for four characters of `<role>: <content>`.
@@ -106,7 +124,10 @@ mod tests {
     }
 
     fn contents(messages: &[Value]) -> Vec<&str> {
-        messages.iter().filter_map(|message| message["content"].as_str()).collect()
+        messages
+            .iter()
+            .filter_map(|message| message["content"].as_str())
+            .collect()
     }
 
     #[test]
@@ -115,8 +136,13 @@ mod tests {
             {"role": "user", "content": "1"}, {"role": "system", "content": "s"}, {"role": "assistant", "content": "2"},
             {"role": "user", "content": "3", "timestamp": "t", "metadata": {"rehydrated": true}},
         ]);
-        for (limit, expected) in [(-1, vec!["s", "1", "2", "3"]), (2, vec!["s", "2", "3"]), (0, vec!["s"])] {
-            let vars = vars(json!({"context": {"messages": messages}, "_limits": {"max_history_messages": limit}}));
+        for (limit, expected) in [
+            (-1, vec!["s", "1", "2", "3"]),
+            (2, vec!["s", "2", "3"]),
+            (0, vec!["s"]),
+        ] {
+            let vars =
+                vars(json!({"context": {"messages": messages}, "_limits": {"max_history_messages": limit}}));
             assert_eq!(contents(&active(&vars)), expected);
             assert_eq!(contents(&rehydrated(&vars)), ["3"]);
         }

@@ -17,8 +17,17 @@ const KG_HEADING: &str = "## KG ACTIVE MEMORY";
 
 /// Settings that the payload of `llm_call` repeats when they are set.
 const KEYS: [&str; 11] = [
-    "use_session_attachments", "use_span_memory", "use_semantic_search", "use_kg_memory", "memory_query",
-    "memory_scope", "recall_level", "max_span_messages", "kg_max_input_tokens", "kg_limit", "kg_min_score",
+    "use_session_attachments",
+    "use_span_memory",
+    "use_semantic_search",
+    "use_kg_memory",
+    "memory_query",
+    "memory_scope",
+    "recall_level",
+    "max_span_messages",
+    "kg_max_input_tokens",
+    "kg_limit",
+    "kg_min_score",
 ];
 
 /// Memory settings of a node: its pins before the `memory` input, before the configuration.
@@ -33,12 +42,21 @@ impl<'a> Memory<'a> {
     }
 
     fn get(&self, key: &str) -> Option<&'a Value> {
-        let object = || self.settings.pin("memory").and_then(|memory| memory.get(key)).filter(|value| !value.is_null());
-        self.settings.pin(key).or_else(object).or_else(|| self.settings.configured(key))
+        let object = || {
+            self.settings
+                .pin("memory")
+                .and_then(|memory| memory.get(key))
+                .filter(|value| !value.is_null())
+        };
+        self.settings
+            .pin(key)
+            .or_else(object)
+            .or_else(|| self.settings.configured(key))
     }
 
     fn flag(&self, key: &str) -> bool {
-        self.get(key).is_some_and(|value| coerce_bool(value).unwrap_or(false))
+        self.get(key)
+            .is_some_and(|value| coerce_bool(value).unwrap_or(false))
     }
 
     fn integer(&self, key: &str) -> Option<i64> {
@@ -50,24 +68,32 @@ impl<'a> Memory<'a> {
     }
 
     fn scope(&self) -> String {
-        self.get("memory_scope").and_then(opt_str).unwrap_or_else(|| "run".to_owned())
+        self.get("memory_scope")
+            .and_then(opt_str)
+            .unwrap_or_else(|| "run".to_owned())
     }
 
     /// Whether the index of session attachments is wanted, where the author says so.
     pub(in crate::core) fn session_attachments(&self) -> Option<bool> {
-        self.get("use_session_attachments").map(|value| coerce_bool(value).unwrap_or(false))
+        self.get("use_session_attachments")
+            .map(|value| coerce_bool(value).unwrap_or(false))
     }
 
     /// The settings that are set, for the payload.
     pub(in crate::core) fn payload(&self) -> Object {
-        KEYS.iter().filter_map(|key| Some(((*key).to_owned(), self.get(key)?.clone()))).collect()
+        KEYS.iter()
+            .filter_map(|key| Some(((*key).to_owned(), self.get(key)?.clone())))
+            .collect()
     }
 
     /// What to look for: the setting, else the prompt, else the last message of the user.
     fn query(&self, prompt: &str, vars: &Object) -> String {
         let configured = self.get("memory_query").and_then(opt_str);
         let prompt = || Some(strip_py(prompt).to_owned()).filter(|prompt| !prompt.is_empty());
-        configured.or_else(prompt).or_else(|| last_user_text(vars)).unwrap_or_default()
+        configured
+            .or_else(prompt)
+            .or_else(|| last_user_text(vars))
+            .unwrap_or_default()
     }
 
     /// The next memory effect of the node, or `None` when its memory is complete.
@@ -87,14 +113,31 @@ impl<'a> Memory<'a> {
             "prompt": prompt, "system": system, "provider": route.0, "model": route.1, "memory": self.payload(),
         });
         let path = bucket_path(ctx.node_id);
-        let bucket = fresh_bucket(ctx.vars, &path, &ag_pyvalue::canonical_sha256_hex(&identity)[..32]);
+        let bucket = fresh_bucket(
+            ctx.vars,
+            &path,
+            &ag_pyvalue::canonical_sha256_hex(&identity)[..32],
+        );
         if self.flag("use_semantic_search") {
-            warn(bucket, "use_semantic_search is not supported; span memory is searched by text");
+            warn(
+                bucket,
+                "use_semantic_search is not supported; span memory is searched by text",
+            );
         }
-        let step = if spans { self.span_effect(bucket, &query) } else { None };
+        let step = if spans {
+            self.span_effect(bucket, &query)
+        } else {
+            None
+        };
         let step = step.or_else(|| {
             let wanted = graph && !bucket.contains_key("kg_query");
-            wanted.then(|| ("kg_query", EffectKind::MemoryKgQuery, self.graph_payload(&query, route.1)))
+            wanted.then(|| {
+                (
+                    "kg_query",
+                    EffectKind::MemoryKgQuery,
+                    self.graph_payload(&query, route.1),
+                )
+            })
         });
         let (key, kind, payload) = step?;
         Some(Planned::Effect {
@@ -112,11 +155,14 @@ impl<'a> Memory<'a> {
             payload.insert("query".to_owned(), query.into());
             payload.insert("scope".to_owned(), self.scope().into());
             payload.insert("return".to_owned(), "meta".into());
-            payload.extend(self.level().map(|level| ("recall_level".to_owned(), level.into())));
+            payload.extend(
+                self.level()
+                    .map(|level| ("recall_level".to_owned(), level.into())),
+            );
             return Some(("span_query", EffectKind::MemoryQuery, payload));
         };
         let spans = envelope::meta(found, "span_ids");
-        if bucket.contains_key("span_rehydrate") || !spans.as_array().is_some_and(|spans| !spans.is_empty()) {
+        if bucket.contains_key("span_rehydrate") || spans.as_array().is_none_or(Vec::is_empty) {
             return None;
         }
         let mut payload = Object::new();
@@ -125,7 +171,10 @@ impl<'a> Memory<'a> {
         let (level, mut most) = (self.level(), self.integer("max_span_messages"));
         if level.is_none() && most.is_none() {
             most = Some(DEFAULT_SPAN_MESSAGES);
-            warn(bucket, "recall_level and max_span_messages are unset; at most 80 messages are rehydrated");
+            warn(
+                bucket,
+                "recall_level and max_span_messages are unset; at most 80 messages are rehydrated",
+            );
         }
         payload.extend(level.map(|level| ("recall_level".to_owned(), level.into())));
         payload.extend(most.map(|most| ("max_messages".to_owned(), most.into())));
@@ -136,10 +185,19 @@ impl<'a> Memory<'a> {
         let mut payload = Object::new();
         payload.insert("query_text".to_owned(), query.into());
         payload.insert("scope".to_owned(), self.scope().into());
-        payload.extend(self.level().map(|level| ("recall_level".to_owned(), level.into())));
-        let score = self.get("kg_min_score").and_then(opt_float).filter(|score| score.is_finite());
+        payload.extend(
+            self.level()
+                .map(|level| ("recall_level".to_owned(), level.into())),
+        );
+        let score = self
+            .get("kg_min_score")
+            .and_then(opt_float)
+            .filter(|score| score.is_finite());
         payload.extend(score.map(|score| ("min_score".to_owned(), score.into())));
-        payload.extend(self.integer("kg_limit").map(|limit| ("limit".to_owned(), limit.into())));
+        payload.extend(
+            self.integer("kg_limit")
+                .map(|limit| ("limit".to_owned(), limit.into())),
+        );
         let tokens = self.integer("kg_max_input_tokens").unwrap_or(DEFAULT_KG_TOKENS);
         payload.insert("max_input_tokens".to_owned(), tokens.into());
         payload.extend(model.map(|model| ("model".to_owned(), model.into())));
@@ -148,7 +206,11 @@ impl<'a> Memory<'a> {
 
     /// Messages brought back from span memory, for nodes that do not use the whole conversation.
     pub(in crate::core) fn recalled(&self, vars: &Object) -> Option<Vec<Value>> {
-        let recalled = if self.flag("use_span_memory") { context::rehydrated(vars) } else { Vec::new() };
+        let recalled = if self.flag("use_span_memory") {
+            context::rehydrated(vars)
+        } else {
+            Vec::new()
+        };
         (!recalled.is_empty()).then_some(recalled)
     }
 
@@ -157,10 +219,16 @@ impl<'a> Memory<'a> {
         if !self.flag("use_kg_memory") {
             return None;
         }
-        let found = vars::get_path(ctx.vars, &format!("{}.kg_query.active_memory_text", bucket_path(ctx.node_id)));
+        let found = vars::get_path(
+            ctx.vars,
+            &format!("{}.kg_query.active_memory_text", bucket_path(ctx.node_id)),
+        );
         let text = found.and_then(opt_str)?;
         let carried = messages.iter().any(|message| {
-            message.get("content").and_then(Value::as_str).is_some_and(|content| content.contains(KG_HEADING))
+            message
+                .get("content")
+                .and_then(Value::as_str)
+                .is_some_and(|content| content.contains(KG_HEADING))
         });
         (!carried).then_some(text)
     }
@@ -179,16 +247,25 @@ pub(in crate::core) fn forget(vars: &mut Object, node_id: &str) {
 /// The bucket of a node, emptied if it belongs to other inputs.
 fn fresh_bucket<'v>(vars: &'v mut Object, path: &str, fingerprint: &str) -> &'v mut Object {
     let bucket = vars::object_at(vars, path);
-    let known = bucket.get("_meta").and_then(|meta| meta.get("fingerprint")).and_then(Value::as_str);
+    let known = bucket
+        .get("_meta")
+        .and_then(|meta| meta.get("fingerprint"))
+        .and_then(Value::as_str);
     if known != Some(fingerprint) {
         bucket.clear();
-        bucket.insert("_meta".to_owned(), json!({"fingerprint": fingerprint, "warnings": []}));
+        bucket.insert(
+            "_meta".to_owned(),
+            json!({"fingerprint": fingerprint, "warnings": []}),
+        );
     }
     bucket
 }
 
 fn warn(bucket: &mut Object, text: &str) {
-    let warnings = bucket.get_mut("_meta").and_then(|meta| meta.get_mut("warnings")).and_then(Value::as_array_mut);
+    let warnings = bucket
+        .get_mut("_meta")
+        .and_then(|meta| meta.get_mut("warnings"))
+        .and_then(Value::as_array_mut);
     if let Some(warnings) = warnings
         && !warnings.iter().any(|known| known == text)
     {
@@ -199,5 +276,10 @@ fn warn(bucket: &mut Object, text: &str) {
 fn last_user_text(vars: &Object) -> Option<String> {
     let messages = vars::get_path(vars, "context.messages").and_then(Value::as_array)?;
     let user = |message: &&Value| message.get("role").and_then(Value::as_str) == Some("user");
-    messages.iter().rev().find(user).and_then(|message| message.get("content")).and_then(opt_str)
+    messages
+        .iter()
+        .rev()
+        .find(user)
+        .and_then(|message| message.get("content"))
+        .and_then(opt_str)
 }

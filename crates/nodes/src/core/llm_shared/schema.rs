@@ -39,7 +39,13 @@ mod tests {
         ] {
             assert_eq!(normalised(Some(&value)), Some(schema.clone()), "{value}");
         }
-        for value in [json!({}), json!(""), json!(3), json!([]), json!({"type": "json_schema"})] {
+        for value in [
+            json!({}),
+            json!(""),
+            json!(3),
+            json!([]),
+            json!({"type": "json_schema"}),
+        ] {
             assert_eq!(normalised(Some(&value)), None, "{value}");
         }
     }

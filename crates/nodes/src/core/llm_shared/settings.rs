@@ -12,7 +12,11 @@ pub(in crate::core) struct Settings<'a> {
 impl<'a> Settings<'a> {
     /// Settings from resolved pins and a section (`effectConfig`, `agentConfig`).
     pub(in crate::core) fn new(values: &'a Object, config: &'a NodeConfig, section: &'static str) -> Self {
-        Self { values, config, section }
+        Self {
+            values,
+            config,
+            section,
+        }
     }
 
     /// A pin that resolved to something other than null.
@@ -27,7 +31,10 @@ impl<'a> Settings<'a> {
 
     /// The first of these pins, then of these configured keys, that is not null.
     pub(in crate::core) fn get(&self, names: &[&str]) -> Option<&'a Value> {
-        names.iter().find_map(|name| self.pin(name)).or_else(|| names.iter().find_map(|name| self.configured(name)))
+        names
+            .iter()
+            .find_map(|name| self.pin(name))
+            .or_else(|| names.iter().find_map(|name| self.configured(name)))
     }
 
     /// Trimmed text under one of these names.
@@ -35,7 +42,11 @@ impl<'a> Settings<'a> {
         names
             .iter()
             .find_map(|name| self.pin(name).and_then(opt_str))
-            .or_else(|| names.iter().find_map(|name| self.configured(name).and_then(opt_str)))
+            .or_else(|| {
+                names
+                    .iter()
+                    .find_map(|name| self.configured(name).and_then(opt_str))
+            })
     }
 
     /// Whole number under one of these names.
@@ -45,12 +56,15 @@ impl<'a> Settings<'a> {
 
     /// Number under one of these names.
     pub(in crate::core) fn float(&self, names: &[&str]) -> Option<f64> {
-        self.get(names).and_then(opt_float).filter(|number| number.is_finite())
+        self.get(names)
+            .and_then(opt_float)
+            .filter(|number| number.is_finite())
     }
 
     /// Lenient boolean under one of these names.
     pub(in crate::core) fn flag(&self, names: &[&str]) -> bool {
-        self.get(names).is_some_and(|value| coerce_bool(value).unwrap_or(false))
+        self.get(names)
+            .is_some_and(|value| coerce_bool(value).unwrap_or(false))
     }
 
     /// True if the node uses the conversation of the run (also under the pin's older name).
@@ -65,7 +79,10 @@ impl<'a> Settings<'a> {
 
     /// Text of the system pin.
     pub(in crate::core) fn system(&self) -> String {
-        self.get(&["system", "system_prompt"]).map(pystr).unwrap_or_default().into_owned()
+        self.get(&["system", "system_prompt"])
+            .map(pystr)
+            .unwrap_or_default()
+            .into_owned()
     }
 
     /// Names of the allowed tools: the pin, even an empty one, before the configuration.
@@ -93,13 +110,19 @@ impl<'a> Settings<'a> {
 
     /// Limit of the answer in tokens.
     pub(in crate::core) fn max_output_tokens(&self) -> Option<i64> {
-        self.integer(&["max_output_tokens", "max_out_tokens", "maxOutputTokens", "max_tokens"])
-            .filter(|tokens| *tokens > 0)
+        self.integer(&[
+            "max_output_tokens",
+            "max_out_tokens",
+            "maxOutputTokens",
+            "max_tokens",
+        ])
+        .filter(|tokens| *tokens > 0)
     }
 
     /// Limit of the request in tokens.
     pub(in crate::core) fn max_input_tokens(&self) -> Option<i64> {
-        self.integer(&["max_in_tokens", "max_input_tokens", "maxInputTokens"]).filter(|tokens| *tokens > 0)
+        self.integer(&["max_in_tokens", "max_input_tokens", "maxInputTokens"])
+            .filter(|tokens| *tokens > 0)
     }
 }
 

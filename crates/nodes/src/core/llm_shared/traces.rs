@@ -23,10 +23,16 @@ pub(in crate::core) fn digest(traces: Option<&Value>, output: &Value) -> Digest 
     let mut seen = HashSet::new();
     for step in steps_by_time(traces.and_then(Value::as_object).unwrap_or(&empty)) {
         digest.steps.push(step.clone());
-        let Some(effect) = step.get("effect").filter(|effect| effect.get("type") == Some(&json!("tool_calls"))) else {
+        let Some(effect) = step
+            .get("effect")
+            .filter(|effect| effect.get("type") == Some(&json!("tool_calls")))
+        else {
             continue;
         };
-        let calls = effect.get("payload").and_then(|payload| payload.get("tool_calls")).and_then(Value::as_array);
+        let calls = effect
+            .get("payload")
+            .and_then(|payload| payload.get("tool_calls"))
+            .and_then(Value::as_array);
         for call in calls.into_iter().flatten().filter(|call| call.is_object()) {
             // A wait and the completion after it trace the same calls.
             let id = call.get("runtime_call_id").and_then(opt_str);
@@ -34,23 +40,52 @@ pub(in crate::core) fn digest(traces: Option<&Value>, output: &Value) -> Digest 
                 digest.calls.push(call.clone());
             }
         }
-        let results = step.get("result").and_then(|result| result.get("results")).and_then(Value::as_array);
-        digest.results.extend(results.into_iter().flatten().filter(|entry| entry.is_object()).cloned());
+        let results = step
+            .get("result")
+            .and_then(|result| result.get("results"))
+            .and_then(Value::as_array);
+        digest.results.extend(
+            results
+                .into_iter()
+                .flatten()
+                .filter(|entry| entry.is_object())
+                .cloned(),
+        );
     }
     let missing = unanswered(&digest);
-    digest.results.extend(observations(output).filter(|seen| missing.contains(&seen["call_id"])));
+    digest
+        .results
+        .extend(observations(output).filter(|seen| missing.contains(&seen["call_id"])));
     digest
 }
 
 /// Ids of calls without result.
 fn unanswered(digest: &Digest) -> Vec<Value> {
-    let answered = |id: &Value| digest.results.iter().any(|entry| entry.get("call_id") == Some(id));
-    digest.calls.iter().filter_map(|call| call.get("call_id")).filter(|id| !answered(id)).cloned().collect()
+    let answered = |id: &Value| {
+        digest
+            .results
+            .iter()
+            .any(|entry| entry.get("call_id") == Some(id))
+    };
+    digest
+        .calls
+        .iter()
+        .filter_map(|call| call.get("call_id"))
+        .filter(|id| !answered(id))
+        .cloned()
+        .collect()
 }
 
 fn observations(output: &Value) -> impl Iterator<Item = Value> {
-    let cycles = output.get("scratchpad").and_then(|pad| pad.get("cycles")).and_then(Value::as_array);
-    let seen = cycles.into_iter().flatten().filter_map(|cycle| cycle.get("observations")?.as_array()).flatten();
+    let cycles = output
+        .get("scratchpad")
+        .and_then(|pad| pad.get("cycles"))
+        .and_then(Value::as_array);
+    let seen = cycles
+        .into_iter()
+        .flatten()
+        .filter_map(|cycle| cycle.get("observations")?.as_array())
+        .flatten();
     seen.map(|entry| {
         let field = |key: &str| entry.get(key).cloned().unwrap_or_default();
         json!({"call_id": field("call_id"), "name": field("name"), "success": field("success"),
@@ -77,7 +112,11 @@ mod tests {
         let observed = json!({"call_id": "b", "name": "t", "success": true, "output": "o", "error": null, "rendered": "r"});
         let output = json!({"scratchpad": {"cycles": [{"observations": [{"call_id": "a"}, observed]}]}});
         let digest = digest(Some(&traces), &output);
-        let times: Vec<_> = digest.steps.iter().map(|step| step["ts"].as_str().unwrap_or("")).collect();
+        let times: Vec<_> = digest
+            .steps
+            .iter()
+            .map(|step| step["ts"].as_str().unwrap_or(""))
+            .collect();
         assert_eq!(times, ["0", "1", "3", "4"]);
         assert_eq!(digest.calls, [call("a"), call("b")]);
         let answer = json!({"call_id": "b", "name": "t", "success": true, "output": "o", "error": null});

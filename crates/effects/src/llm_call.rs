@@ -1,0 +1,173 @@
+//! `llm_call`: one answer of a model, possibly after several requests.
+//!
+//! Order of work: read the payload ([`input`]) → choose the model → build the conversation ([`messages`], [`trim`],
+//! [`attachments`], [`duplicates`], [`media`], [`grounding`]) → ask, again with more room while the answer is cut
+//! ([`ask`], [`budget`]) → result and changes of variables ([`result`]).
+//!
+//! Everything a request adds to the recorded payload (attachment lists, the grounding paragraph, media bytes) is made
+//! anew for each call and kept nowhere but in the observability part of the result. Every failure is the failed
+//! effect's text; nothing is retried here but cut answers, the client below retries what is safe to retry.
+
+mod ask;
+mod attachments;
+mod budget;
+mod cache_key;
+mod duplicates;
+mod grounding;
+mod input;
+mod media;
+mod messages;
+mod result;
+#[cfg(test)]
+mod tests;
+mod tools;
+mod trim;
+
+use ag_kernel::{EffectRequest, VarChange};
+use ag_providers::{ChatRequest, ResponseSchema, SamplingParams, Thinking, structured};
+use async_trait::async_trait;
+use serde_json::Value;
+use std::time::Duration;
+
+use crate::routes::{ModelQuery, ModelResolver, ResolvedModel};
+use crate::{Answer, EffectClass, EffectCtx, EffectHandler};
+use input::Input;
+
+/// Host-wide settings of model calls.
+#[derive(Debug, Clone, Default)]
+pub struct LlmCallSettings {
+    /// `ABSTRACTRUNTIME_PROMPT_CACHE`: whether calls get a prefix-cache key when their run says nothing.
+    pub prompt_cache: bool,
+    /// Largest attachment that is read, in bytes; 0 = the contract's 25 MiB.
+    pub max_attachment_bytes: u64,
+}
+
+/// The handler.
+pub struct LlmCall {
+    resolver: ModelResolver,
+    settings: LlmCallSettings,
+}
+
+impl LlmCall {
+    /// A handler that finds models through `resolver`.
+    pub fn new(resolver: ModelResolver, settings: LlmCallSettings) -> Self {
+        Self { resolver, settings }
+    }
+
+    async fn perform(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Result<Answer, String> {
+        let input = Input::new(&request.open.payload, &ctx.run.vars);
+        input.check()?;
+        if input.makes_media() {
+            return Err("Generated media outputs are not available: no route is configured for this request".to_owned());
+        }
+        let schema = response_schema(&input)?;
+        let chosen = self.choose(ctx, &input).await?;
+
+        let mut conversation = messages::conversation(&input);
+        if let Some(limit) = input.max_input_tokens() {
+            trim::trim(&mut conversation, limit);
+        }
+        let pending = media::pending(&input);
+        let items = media::items(&input, &pending);
+        attachments::replace(ctx, &input, &items, &mut conversation).await?;
+        duplicates::collapse(&mut conversation);
+        let limits = media::Limits::new(&input, &self.settings);
+        let warnings = media::attach(ctx, &items, &limits, &chosen.capabilities, &mut conversation).await?;
+        messages::finish(&mut conversation, input.system_prompt().as_deref());
+
+        let cache_key = cache_key::of(ctx, &input, &chosen, &request.open.node_id, self.settings.prompt_cache)?;
+        let base = ChatRequest {
+            model: chosen.model.clone(),
+            messages: conversation,
+            tools: tools::specs(input.tools()),
+            params: sampling(&input),
+            thinking: input.thinking().as_ref().and_then(Thinking::parse),
+            prompt_cache_key: cache_key,
+            idempotency_key: Some(ctx.outbound_key.clone()),
+            timeout: input.timeout_s().map(Duration::from_secs_f64),
+            extra: input.extra_body(),
+            ..ChatRequest::default()
+        };
+        let plan = ask::Plan {
+            schema: schema.as_ref(),
+            fallback: input.structured_fallback(),
+            truncation: budget::Truncation::new(&input, &chosen.capabilities),
+        };
+        let asked = ask::ask(&chosen, base, &plan, &ctx.cancel).await?;
+
+        let made = result::Made { input: &input, chosen: &chosen, media: &items, asked: &asked, warnings: &warnings };
+        let value = result::value(&made, || ctx.ids.uuid().to_string());
+        let mut answer = Answer::done(value);
+        if !pending.is_empty() {
+            answer.changes.push(VarChange::Remove("_runtime.pending_media".to_owned()));
+        }
+        answer.changes.extend(result::context_turn(&made, &request.open.node_id));
+        Ok(answer)
+    }
+
+    /// The payload's model, else the run's, else the plane's default; half a choice is completed from the next level.
+    async fn choose(&self, ctx: &EffectCtx<'_>, input: &Input<'_>) -> Result<ResolvedModel, String> {
+        let (mut provider, mut model) = input.route();
+        if provider.is_none() || model.is_none() {
+            let default = self.resolver.routes().text(ctx.scope).await.map_err(|error| error.to_string())?;
+            let default = default.and_then(|found| Some((found.route.provider?, found.route.model?)));
+            if let Some((default_provider, default_model)) = default {
+                provider = provider.or(Some(default_provider));
+                model = model.or(Some(default_model));
+            }
+        }
+        let base_url = input.base_url();
+        let query = ModelQuery {
+            provider: provider.as_deref(),
+            model: model.as_deref(),
+            base_url: base_url.as_deref(),
+            ..ModelQuery::default_for(ctx.scope, "llm_call")
+        };
+        self.resolver.resolve(query).await.map_err(|error| error.to_string())
+    }
+}
+
+#[async_trait]
+impl EffectHandler for LlmCall {
+    fn class(&self) -> EffectClass {
+        EffectClass::Outside
+    }
+
+    async fn handle(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Answer {
+        // The future holds the whole conversation, which is too much for the driver's stack.
+        match Box::pin(self.perform(ctx, request)).await {
+            Ok(answer) => answer,
+            Err(error) => Answer::failed(error),
+        }
+    }
+}
+
+fn response_schema(input: &Input<'_>) -> Result<Option<ResponseSchema>, String> {
+    let Some(raw) = input.response_schema() else { return Ok(None) };
+    let schema = structured::normalise(raw, input.response_schema_name().as_deref());
+    schema.map(Some).map_err(|error| error.to_string())
+}
+
+fn sampling(input: &Input<'_>) -> SamplingParams {
+    SamplingParams {
+        temperature: input.float("temperature"),
+        top_p: input.float("top_p"),
+        top_k: input.int("top_k").and_then(|value| u32::try_from(value).ok()).filter(|value| *value > 0),
+        max_output_tokens: None,
+        seed: input.int("seed").filter(|seed| *seed >= 0),
+        stop: input.stop(),
+        frequency_penalty: input.float("frequency_penalty"),
+        presence_penalty: input.float("presence_penalty"),
+        repetition_penalty: input.float("repetition_penalty"),
+    }
+}
+
+/// Text of a member that is not blank.
+fn text_of(map: &ag_types::Object, key: &str) -> Option<String> {
+    map.get(key).and_then(ag_pyvalue::opt_str)
+}
+
+/// A member that is neither absent nor null.
+fn value_of<'v>(map: &'v ag_types::Object, key: &str) -> Option<&'v Value> {
+    map.get(key).filter(|value| !value.is_null())
+}

@@ -1,0 +1,92 @@
+//! Artifact metadata.
+
+use ag_store::{ArtifactFilter, ArtifactIndex, ArtifactOrder, ArtifactRow, Result};
+use ag_types::TenantScope;
+use async_trait::async_trait;
+use sqlx::{QueryBuilder, Sqlite};
+
+use super::mismatch;
+use crate::{
+    error::store_error,
+    rows::{ARTIFACT_COLUMNS, artifact},
+    store::SqliteStore,
+    writer::{Answer, Op},
+};
+
+#[async_trait]
+impl ArtifactIndex for SqliteStore {
+    async fn put_artifact(&self, scope: &TenantScope, row: ArtifactRow) -> Result<()> {
+        self.write(Op::PutArtifact { plane: scope.plane, row: Box::new(row) }).await.map(|_| ())
+    }
+
+    async fn artifact(&self, scope: &TenantScope, artifact_id: &str) -> Result<Option<ArtifactRow>> {
+        let mut query = select(scope);
+        query.push(" AND artifact_id = ").push_bind(artifact_id);
+        let mut reader = self.reader().await?;
+        let row = query.build().fetch_optional(&mut *reader).await.map_err(store_error)?;
+        row.as_ref().map(artifact).transpose()
+    }
+
+    async fn artifacts(&self, scope: &TenantScope, filter: ArtifactFilter) -> Result<Vec<ArtifactRow>> {
+        let mut query = filtered(scope, &filter);
+        let mut reader = self.reader().await?;
+        let rows = query.build().persistent(false).fetch_all(&mut *reader).await.map_err(store_error)?;
+        rows.iter().map(artifact).collect()
+    }
+
+    async fn update_artifact_meta(&self, scope: &TenantScope, artifact_id: &str, meta: &str) -> Result<bool> {
+        let op = Op::ArtifactMeta {
+            plane: scope.plane,
+            artifact_id: artifact_id.to_owned(),
+            meta: meta.to_owned(),
+        };
+        match self.write(op).await? {
+            Answer::Changed(changed) => Ok(changed),
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn delete_artifacts_of(&self, scope: &TenantScope, run_ids: &[String]) -> Result<(u64, Vec<String>)> {
+        let op = Op::DeleteArtifacts { plane: scope.plane, run_ids: run_ids.to_vec() };
+        match self.write(op).await? {
+            Answer::Deleted(rows, blobs) => Ok((rows, blobs)),
+            _ => Err(mismatch()),
+        }
+    }
+}
+
+fn select(scope: &TenantScope) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(ARTIFACT_COLUMNS).push(" FROM artifacts WHERE plane_id = ").push_bind(scope.plane.0);
+    query
+}
+
+fn filtered(scope: &TenantScope, filter: &ArtifactFilter) -> QueryBuilder<Sqlite> {
+    let mut query = select(scope);
+    if !filter.run_ids.is_empty() || filter.or_session_id.is_some() {
+        query.push(" AND (run_id IN (");
+        let mut list = query.separated(", ");
+        for id in &filter.run_ids {
+            list.push_bind(id.clone());
+        }
+        query.push(")");
+        if let Some(session) = &filter.or_session_id {
+            query.push(" OR session_id = ").push_bind(session.clone());
+        }
+        query.push(")");
+    }
+    if let Some(after) = filter.created_after {
+        query.push(" AND created_at >= ").push_bind(after.as_micros());
+    }
+    if let Some(before) = filter.created_before {
+        query.push(" AND created_at <= ").push_bind(before.as_micros());
+    }
+    query.push(match filter.order {
+        ArtifactOrder::NewestFirst => " ORDER BY created_at DESC, artifact_id DESC",
+        ArtifactOrder::OldestFirst => " ORDER BY created_at, artifact_id",
+    });
+    if filter.limit > 0 {
+        query.push(" LIMIT ").push_bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
+    }
+    query
+}

@@ -1,0 +1,50 @@
+//! Client commands.
+
+use ag_store::{CommandRow, CommandStore, NewCommand, PostOutcome, Result};
+use ag_types::TenantScope;
+use async_trait::async_trait;
+
+use super::mismatch;
+use crate::{
+    error::store_error,
+    rows::Cursor,
+    store::SqliteStore,
+    writer::{Answer, Op},
+};
+
+#[async_trait]
+impl CommandStore for SqliteStore {
+    async fn post_command(&self, scope: &TenantScope, command: NewCommand) -> Result<PostOutcome> {
+        match self.write(Op::Post { plane: scope.plane, command: Box::new(command) }).await? {
+            Answer::Posted(outcome) => Ok(outcome),
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn command(&self, scope: &TenantScope, command_id: &str) -> Result<Option<CommandRow>> {
+        let mut reader = self.reader().await?;
+        let row = sqlx::query(
+            "SELECT c.seq, c.command_id, c.run_id, c.type, c.payload, c.client_id, c.ts, c.outcome, \
+             EXISTS (SELECT 1 FROM mail m WHERE m.plane_id = c.plane_id AND m.command_id = c.command_id) \
+             FROM commands c WHERE c.plane_id = ? AND c.command_id = ?",
+        )
+        .bind(scope.plane.0)
+        .bind(command_id)
+        .fetch_optional(&mut *reader)
+        .await
+        .map_err(store_error)?;
+        let Some(row) = row else { return Ok(None) };
+        let mut cursor = Cursor::new(&row);
+        Ok(Some(CommandRow {
+            seq: cursor.int()?,
+            command_id: cursor.string()?,
+            run_id: cursor.string()?,
+            kind: cursor.string()?,
+            payload: cursor.string()?,
+            client_id: cursor.opt_string()?,
+            ts: cursor.string()?,
+            outcome: cursor.opt_string()?,
+            pending: cursor.flag()?,
+        }))
+    }
+}

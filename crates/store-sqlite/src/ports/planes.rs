@@ -1,0 +1,62 @@
+//! Planes, remembered in memory after their first use.
+
+use ag_store::{Planes, Result};
+use ag_types::{PlaneId, PlaneKey, SystemScope, TenantScope};
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+
+use super::mismatch;
+use crate::{
+    error::store_error,
+    rows::Cursor,
+    store::SqliteStore,
+    writer::{Answer, Op},
+};
+
+#[async_trait]
+impl Planes for SqliteStore {
+    async fn plane(&self, _: &SystemScope, key: &PlaneKey) -> Result<TenantScope> {
+        if let Some(scope) = self.shared.planes.read().by_key(key) {
+            return Ok(scope);
+        }
+        match self.write(Op::Plane(key.clone())).await? {
+            Answer::Plane(scope) => {
+                self.shared.planes.write().insert(&scope);
+                Ok(scope)
+            }
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn plane_by_id(&self, _: &SystemScope, plane: PlaneId) -> Result<Option<TenantScope>> {
+        if let Some(scope) = self.shared.planes.read().by_id(plane) {
+            return Ok(Some(scope));
+        }
+        let mut reader = self.reader().await?;
+        let row = sqlx::query("SELECT plane_id, tenant_id, runtime_id FROM planes WHERE plane_id = ?")
+            .bind(plane.0)
+            .fetch_optional(&mut *reader)
+            .await
+            .map_err(store_error)?;
+        let scope = row.as_ref().map(scope).transpose()?;
+        if let Some(scope) = &scope {
+            self.shared.planes.write().insert(scope);
+        }
+        Ok(scope)
+    }
+
+    async fn planes(&self, _: &SystemScope) -> Result<Vec<TenantScope>> {
+        let mut reader = self.reader().await?;
+        let rows = sqlx::query("SELECT plane_id, tenant_id, runtime_id FROM planes ORDER BY plane_id")
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(store_error)?;
+        rows.iter().map(scope).collect()
+    }
+}
+
+fn scope(row: &SqliteRow) -> Result<TenantScope> {
+    let mut cursor = Cursor::new(row);
+    let plane = cursor.plane()?;
+    Ok(TenantScope { plane, key: PlaneKey { tenant_id: cursor.shared()?, runtime_id: cursor.shared()? } })
+}

@@ -1,0 +1,134 @@
+//! The write path of runs.
+
+use ag_store::{
+    Beat, CandidateQuery, Claim, Commit, CommitOutcome, Mail, MailKind, NewSession, Result, RunStore, Start,
+    StartOutcome, Sweep, Woken,
+};
+use ag_types::{RunId, RunKey, SessionId, SystemScope, TenantScope, Timestamp};
+use async_trait::async_trait;
+
+use super::mismatch;
+use crate::{
+    error::{corrupt, store_error},
+    rows::Cursor,
+    sql::{Value, args},
+    store::SqliteStore,
+    writer::{Answer, Op},
+};
+
+#[async_trait]
+impl RunStore for SqliteStore {
+    async fn start(&self, scope: &TenantScope, start: Start) -> Result<StartOutcome> {
+        match self.write(Op::Start { plane: scope.plane, start: Box::new(start) }).await? {
+            Answer::Started(outcome) => Ok(outcome),
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn open_session(&self, _: &SystemScope, session: NewSession) -> Result<()> {
+        self.shared.leases.lock().open_session(&session, self.shared.clock.now());
+        Ok(())
+    }
+
+    async fn renew_session(&self, _: &SystemScope, session: SessionId) -> Result<bool> {
+        Ok(self.shared.leases.lock().renew_session(session, self.shared.clock.now()))
+    }
+
+    async fn close_session(&self, _: &SystemScope, session: SessionId, clean: bool) -> Result<Vec<Woken>> {
+        woken(self.write(Op::CloseSession { session, clean }).await?)
+    }
+
+    async fn claim(
+        &self,
+        _: &SystemScope,
+        session: SessionId,
+        keys: &[RunKey],
+        known: &[(RunKey, i32)],
+    ) -> Result<Claim> {
+        self.claim_ready(session, keys, known).await
+    }
+
+    async fn release(&self, _: &SystemScope, session: SessionId, key: RunKey, epoch: i64) -> Result<bool> {
+        match self.write(Op::Release { session, key, epoch }).await? {
+            Answer::Changed(held) => Ok(held),
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn commit(&self, _: &SystemScope, commit: Commit) -> Result<CommitOutcome> {
+        match self.write(Op::Commit(Box::new(commit))).await? {
+            Answer::Committed(outcome) => Ok(outcome),
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn read_mail(&self, _: &SystemScope, key: RunKey, after: i64) -> Result<Vec<Mail>> {
+        let args = args([key.run.into(), key.plane.into(), Value::Int(after)])?;
+        let mut reader = self.reader().await?;
+        let rows = sqlx::query_with(
+            "SELECT n, kind, body, command_id FROM mail WHERE run_id = ? AND plane_id = ? AND n > ? ORDER BY n",
+            args,
+        )
+        .fetch_all(&mut *reader)
+        .await
+        .map_err(store_error)?;
+        rows.iter()
+            .map(|row| {
+                let mut cursor = Cursor::new(row);
+                let (n, kind) = (cursor.int()?, cursor.text()?);
+                let kind = MailKind::parse(kind).ok_or_else(|| corrupt("mail kind", kind))?;
+                Ok(Mail { n, kind, body: cursor.shared()?, command_id: cursor.opt_shared()? })
+            })
+            .collect()
+    }
+
+    async fn candidates(&self, _: &SystemScope, query: CandidateQuery) -> Result<Vec<RunKey>> {
+        Ok(self.shared.leases.lock().candidates(&query))
+    }
+
+    async fn beat(&self, _: &SystemScope, session: SessionId, pool: &str) -> Result<Beat> {
+        let mut reader = self.reader().await?;
+        let next: Option<i64> =
+            sqlx::query_scalar("SELECT min(wake_at) FROM run_heads WHERE wake_at IS NOT NULL")
+                .fetch_one(&mut *reader)
+                .await
+                .map_err(store_error)?;
+        drop(reader);
+        let now = self.shared.clock.now();
+        let leases = self.shared.leases.lock();
+        Ok(Beat {
+            cancels: leases.cancels_of(session),
+            next_wake: next.map(Timestamp::from_micros),
+            session_expired: leases.any_expired(now),
+            preempt_due: !leases.overdue(now, 1).is_empty(),
+            oldest_ready: leases.oldest_ready(pool),
+            now: Some(now),
+        })
+    }
+
+    async fn sweep(&self, _: &SystemScope, sweep: Sweep) -> Result<Vec<Woken>> {
+        woken(self.write(Op::Sweep(sweep)).await?)
+    }
+
+    async fn append_to_terminal(&self, scope: &TenantScope, run: RunId, lines: &[String]) -> Result<Option<i64>> {
+        let op = Op::Append { plane: scope.plane, run, lines: lines.to_vec() };
+        match self.write(op).await? {
+            Answer::Appended(first) => Ok(first),
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn purge_runs(&self, scope: &TenantScope, runs: &[RunId]) -> Result<(u64, u64, u64)> {
+        match self.write(Op::Purge { plane: scope.plane, runs: runs.to_vec() }).await? {
+            Answer::Purged(runs, records, commands) => Ok((runs, records, commands)),
+            _ => Err(mismatch()),
+        }
+    }
+}
+
+fn woken(answer: Answer) -> Result<Vec<Woken>> {
+    match answer {
+        Answer::Woken(woken) => Ok(woken),
+        _ => Err(mismatch()),
+    }
+}

@@ -1,0 +1,8 @@
+//! The two layers around the router, each a plain function.
+
+mod audit;
+mod guard;
+mod outer;
+
+pub(crate) use guard::{Guards, StreamPlace, guard};
+pub(crate) use outer::{RouteMetrics, outer};

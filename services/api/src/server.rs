@@ -1,0 +1,99 @@
+//! Listeners, time-outs, drain.
+
+mod ops;
+mod stall;
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use axum::{Router, body::Body};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+pub use ops::serve_ops;
+
+use crate::{AppState, router};
+use stall::StallGuard;
+
+/// Time a client has for the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time a client may take nothing of what is being sent to it; a stream that is cut can be resumed.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time that requests have to finish after the listener closed.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause after a failed accept: out of descriptors, most likely.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The other end of the connection; a request extension.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Serves until `shutdown` fires, then: stop accepting, end streams so that clients reconnect elsewhere, finish
+/// requests and tracked work.
+///
+/// # Errors
+/// None at present: failed accepts are retried.
+pub async fn serve(state: AppState, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
+    let app = router(state.clone());
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    http.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(20)));
+    let graceful = GracefulShutdown::new();
+    let sweeper = tokio::spawn(state.streams().clone().sweep_quiet());
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((socket, peer)) => connection(&http, &graceful, &app, socket, Peer(peer)),
+            Err(error) => {
+                tracing::warn!(error = %error, "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    state.draining().cancel();
+    let finished = async {
+        graceful.shutdown().await;
+        state.tasks().close();
+        state.tasks().wait().await;
+    };
+    if tokio::time::timeout(DRAIN_TIMEOUT, finished).await.is_err() {
+        tracing::warn!("requests did not finish in time and are abandoned");
+    }
+    sweeper.abort();
+    Ok(())
+}
+
+fn connection(
+    http: &auto::Builder<TokioExecutor>,
+    graceful: &GracefulShutdown,
+    app: &Router,
+    socket: TcpStream,
+    peer: Peer,
+) {
+    // Small answers must not wait for the acknowledgement of earlier ones.
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(error = %error, "TCP_NODELAY was refused");
+    }
+    let app = app.clone();
+    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        app.clone().call(request)
+    });
+    let io = TokioIo::new(StallGuard::new(socket, STALL_TIMEOUT));
+    let connection = http.serve_connection(io, service).into_owned();
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(error = %error, "connection ended early");
+        }
+    });
+}

@@ -1,0 +1,11 @@
+//! Client commands: start runs and follow them from a terminal. They speak HTTP like every other client.
+
+mod api;
+mod ask;
+mod commands;
+mod follow;
+mod render;
+mod sse;
+mod term;
+
+pub(crate) use commands::{ClientCommand, Connection, run};

@@ -1,0 +1,303 @@
+//! An embedded gateway without HTTP: SQLite in a scratch directory, one runner.
+
+use std::{sync::Arc, time::Duration};
+
+use ag_artifacts::{BlobStore, MemoryBlobs};
+use ag_bundles::{Limits, Package};
+use ag_effects::{EffectCtx, EffectRegistry, Host, HostQuestion, Tools, ToolsDone};
+use ag_engine::{
+    Deps, LocalRunner, ModelDefaults, ModelLimits, RunSettings, StartRequest, Starter, TickLimits, Workflows,
+    commands::CommandRequest, handlers, workflows::BundleRecord,
+};
+use ag_kernel::{Exception, ToolCatalogue};
+use ag_messaging::local::{LocalBell, LocalFeed};
+use ag_runner::{LocalSlots, Runner, RunnerOptions};
+use ag_store::{Document, DocumentKind, PutMode, RunReads as _, RunRow, Store};
+use ag_store_sqlite::{SqliteOptions, SqliteStore};
+use ag_types::{EffectKind, Object, RunId, SystemClock, SystemIds, TenantScope, Wait};
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Longest wait for a condition.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+struct Defaults;
+#[async_trait]
+impl ModelDefaults for Defaults {
+    async fn text_route(&self, _: &TenantScope) -> Option<(String, String)> {
+        None
+    }
+    fn limits(&self, _: Option<&str>) -> ModelLimits {
+        ModelLimits {
+            max_tokens: 16_384,
+            max_output_tokens: 4_096,
+            tool_support: "prompted",
+        }
+    }
+}
+
+struct NoHost;
+#[async_trait]
+impl Host for NoHost {
+    async fn answer(&self, question: HostQuestion<'_>) -> Result<Value, Exception> {
+        Err(Exception::runtime(format!(
+            "{:?} is not available here",
+            question.call.op
+        )))
+    }
+}
+
+struct NoTools;
+#[async_trait]
+impl Tools for NoTools {
+    async fn run_approved(&self, _: &EffectCtx<'_>, _: &ag_kernel::aux::ApprovedBatch) -> ToolsDone {
+        ToolsDone::default()
+    }
+    fn settle(&self, _: &Wait, payload: &Value) -> Option<Value> {
+        Some(payload.clone())
+    }
+}
+
+struct NoCatalogue;
+impl ToolCatalogue for NoCatalogue {
+    fn spec(&self, _: &str) -> Option<Value> {
+        None
+    }
+    fn names(&self) -> Vec<String> {
+        vec![]
+    }
+}
+
+/// A running embedded gateway.
+pub(crate) struct Embedded {
+    pub(crate) deps: Arc<Deps>,
+    pub(crate) starter: Arc<Starter>,
+    pub(crate) scope: TenantScope,
+    store: Arc<SqliteStore>,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+    commands: std::sync::atomic::AtomicU64,
+}
+
+impl Embedded {
+    pub(crate) async fn start(dir: &std::path::Path, blobs: Arc<MemoryBlobs>) -> Self {
+        let sqlite = SqliteStore::open(SqliteOptions::new(dir))
+            .await
+            .expect("open store");
+        let store: Arc<dyn Store> = sqlite.clone();
+        let blobs: Arc<dyn BlobStore> = blobs;
+        let defaults: Arc<dyn ModelDefaults> = Arc::new(Defaults);
+        let effects = EffectRegistry::default()
+            .with(
+                EffectKind::StartSubworkflow,
+                Arc::new(handlers::StartSubworkflow::new(defaults.clone())),
+            )
+            .with(EffectKind::EmitEvent, Arc::new(handlers::EmitEvent))
+            .with(EffectKind::VarsQuery, Arc::new(handlers::VarsQuery));
+        let workflows = Workflows::new(
+            store.clone(),
+            blobs.clone(),
+            Arc::new(ag_nodes::Registry),
+            Arc::new(ag_agents::ReactAgent),
+            Limits::default(),
+        );
+        let deps = Arc::new(Deps {
+            store,
+            blobs,
+            bell: Arc::new(LocalBell::default()),
+            feed: Arc::new(LocalFeed::default()),
+            effects,
+            tools: Arc::new(NoTools),
+            host: Arc::new(NoHost),
+            workflows: Arc::new(workflows),
+            catalogue: Arc::new(NoCatalogue),
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(SystemIds),
+            limits: TickLimits::default(),
+            zone: jiff::tz::TimeZone::UTC,
+            locale: "en_US".to_owned(),
+        });
+        let runner = Runner::new(deps.clone(), RunnerOptions::default());
+        runner.open().await.expect("open session");
+        let local: Arc<dyn LocalRunner> = Arc::new(LocalSlots(runner.clone()));
+        let starter = Arc::new(Starter::new(
+            deps.clone(),
+            defaults,
+            RunSettings::default(),
+            Some(local),
+        ));
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move { runner.run(shutdown).await }
+        });
+        Self {
+            deps,
+            starter,
+            scope: TenantScope::root(),
+            store: sqlite,
+            shutdown,
+            task,
+            commands: 0.into(),
+        }
+    }
+
+    /// Installs flows as one bundle `b@1.0.0`; the first is the entry.
+    pub(crate) async fn install(&self, flows: &[(&str, Value)]) {
+        let mut manifest = json!({
+            "bundle_format_version": "1", "bundle_id": "b", "bundle_version": "1.0.0", "created_at": "",
+            "entrypoints": [], "default_entrypoint": flows[0].0, "flows": {},
+        });
+        let mut files = std::collections::BTreeMap::new();
+        for (id, flow) in flows {
+            manifest["entrypoints"]
+                .as_array_mut()
+                .expect("list")
+                .push(json!({"flow_id": id, "name": id}));
+            manifest["flows"][*id] = format!("flows/{id}.json").into();
+            files.insert((*id).to_owned(), flow.clone());
+        }
+        let manifest = ag_bundles::Manifest::from_value(&manifest).expect("manifest");
+        let documents = files
+            .iter()
+            .map(|(id, flow)| {
+                (
+                    id.clone(),
+                    Arc::new(flow.as_object().cloned().expect("flow object")),
+                )
+            })
+            .collect();
+        let bytes = ag_bundles::pack::pack(&manifest, &documents).expect("pack");
+        let package = Package::open(bytes.into(), "test", &Limits::default()).expect("package");
+        self.deps
+            .workflows
+            .check(&package.load().expect("load"))
+            .expect("compile");
+        let scope = ag_effects::artifacts::blob_scope(&self.scope);
+        self.deps
+            .blobs
+            .put(&scope, package.bytes().clone())
+            .await
+            .expect("blob");
+        let record = BundleRecord {
+            sha256: package.sha256().to_owned(),
+            manifest: serde_json::to_value(package.manifest()).expect("manifest"),
+            load_error: None,
+        };
+        let body = serde_json::to_string(&record).expect("record");
+        let document = Document {
+            id: "b@1.0.0".into(),
+            body,
+            updated_at: self.deps.clock.now(),
+        };
+        self.deps
+            .store
+            .put_document(&self.scope, DocumentKind::Bundle, document, PutMode::Upsert)
+            .await
+            .expect("register");
+    }
+
+    pub(crate) async fn run(&self, flow: &str, input: Value) -> RunId {
+        let vars: Object = input.as_object().cloned().unwrap_or_default();
+        let request = StartRequest {
+            flow_id: Some(format!("b:{flow}")),
+            vars,
+            ..StartRequest::default()
+        };
+        self.starter.start(&self.scope, request).await.expect("start")
+    }
+
+    pub(crate) async fn row(&self, run: RunId) -> RunRow {
+        self.deps
+            .store
+            .run(&self.scope, run)
+            .await
+            .expect("read")
+            .expect("run exists")
+    }
+
+    /// Waits until the run looks as wanted.
+    pub(crate) async fn until(&self, run: RunId, what: &str, wanted: impl Fn(&RunRow) -> bool) -> RunRow {
+        let deadline = tokio::time::Instant::now() + DEADLINE;
+        loop {
+            let row = self.row(run).await;
+            if wanted(&row) {
+                return row;
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "run {run} never was {what}: {:?} at {} ({:?}) {:?}",
+                row.columns.status,
+                row.columns.current_node,
+                row.columns.wait,
+                row.columns.error
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    pub(crate) async fn ended(&self, run: RunId) -> RunRow {
+        self.until(run, "terminal", |row| row.columns.status.is_terminal())
+            .await
+    }
+
+    pub(crate) async fn waiting(&self, run: RunId) -> RunRow {
+        self.until(run, "waiting", |row| row.columns.wait.is_some()).await
+    }
+
+    pub(crate) async fn command(&self, run: RunId, kind: &str, payload: Value) {
+        let n = self.commands.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let request = CommandRequest {
+            command_id: format!("c{n}"),
+            run_id: run.to_string(),
+            kind: kind.to_owned(),
+            payload: payload.as_object().cloned().unwrap_or_default(),
+            ts: None,
+            client_id: None,
+        };
+        let receipt = self.deps.post_command(&self.scope, request).await.expect("post");
+        assert!(receipt.accepted);
+    }
+
+    /// `node:status(type)` of every record.
+    pub(crate) async fn ledger(&self, run: RunId) -> Vec<String> {
+        let page = self
+            .store
+            .ledger(&self.scope, run, 0, 10_000)
+            .await
+            .expect("ledger")
+            .expect("run exists");
+        page.records()
+            .map(|(_, line)| {
+                let record: Value = serde_json::from_str(line).expect("record");
+                let kind = record
+                    .pointer("/effect/type")
+                    .and_then(Value::as_str)
+                    .unwrap_or("-");
+                format!(
+                    "{}:{}({kind})",
+                    record["node_id"].as_str().unwrap_or(""),
+                    record["status"].as_str().unwrap_or("")
+                )
+            })
+            .collect()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.expect("runner");
+        drop(self.starter);
+        drop(self.deps);
+        self.store.close().await.expect("clean shutdown");
+    }
+}
+
+/// Output of an ended run.
+pub(crate) fn output(row: &RunRow) -> Value {
+    row.columns
+        .output
+        .as_deref()
+        .map_or(Value::Null, |text| serde_json::from_str(text).expect("output"))
+}

@@ -1,0 +1,153 @@
+//! The recorded conformance vectors against fresh gateways, in parallel shards.
+//!
+//! The runner's waits dominate its time, so several runners, each with a gateway and a fake upstream of its own (the
+//! upstream has one script at a time), work on disjoint parts of the set.
+
+use std::{path::PathBuf, process::Stdio, time::Duration};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+use tokio::{process::Command, task::JoinSet};
+
+use crate::{FakeUpstream, Gateway, Options, binary, report};
+
+/// Vectors that are not run, as name patterns, each with the reason beside it. Empty means all.
+pub const SKIPPED: &[&str] = &[];
+
+/// Upper bound of one profile's run.
+const LIMIT: Duration = Duration::from_secs(200);
+/// Runners at a time. They mostly wait, so more than there are cores.
+const SHARDS: usize = 4;
+
+/// Runs all vectors of a server profile.
+///
+/// # Errors
+/// Any vector fails (its differences are printed), or the runner itself does.
+pub async fn check(profile: &str, tool_mode: &str) -> Result<()> {
+    let cases = cases(profile)?;
+    ensure!(!cases.is_empty(), "no vectors of profile {profile}");
+    let count = cases.len();
+    let shards = number("AG_E2E_SHARDS").unwrap_or(SHARDS).clamp(1, count);
+    let mut parts = vec![Vec::new(); shards];
+    for (n, case) in cases.into_iter().enumerate() {
+        parts[n % shards].push(case);
+    }
+    let mut tasks = JoinSet::new();
+    for part in parts {
+        let (profile, tool_mode) = (profile.to_owned(), tool_mode.to_owned());
+        tasks.spawn(async move { shard(&profile, &tool_mode, part).await });
+    }
+    let results = tokio::time::timeout(LIMIT, async {
+        let mut results = Vec::new();
+        while let Some(result) = tasks.join_next().await {
+            results.push(result.context("a shard panicked")??);
+        }
+        anyhow::Ok(results)
+    })
+    .await
+    .with_context(|| format!("vectors of {profile} not done within {LIMIT:?}"))??;
+    judge(profile, count, &results)
+}
+
+/// Sums the shards up; prints what failed.
+fn judge(profile: &str, count: usize, results: &[Outcome]) -> Result<()> {
+    let mut failed = Vec::new();
+    let mut passed = 0;
+    for outcome in results {
+        for row in outcome.report["vectors"].as_array().into_iter().flatten() {
+            if row["ok"] == true {
+                passed += 1;
+            } else {
+                failed.push(row["name"].as_str().unwrap_or("?").to_owned());
+            }
+        }
+        if !outcome.differences.is_empty() {
+            report::note(&outcome.differences);
+        }
+    }
+    failed.sort();
+    report::note(&format!("{profile}: {passed} passed, {} failed of {count}", failed.len()));
+    if !failed.is_empty() {
+        bail!("{} vectors failed: {}", failed.len(), failed.join(" "));
+    }
+    ensure!(passed == count, "only {passed} of {count} vectors were run");
+    Ok(())
+}
+
+struct Outcome {
+    report: Value,
+    /// The runner's lines except those of vectors that passed.
+    differences: String,
+}
+
+async fn shard(profile: &str, tool_mode: &str, cases: Vec<PathBuf>) -> Result<Outcome> {
+    let upstream = FakeUpstream::start().await?;
+    let options = Options::default().tool_mode(tool_mode).upstream(upstream.base_url());
+    let gateway = Gateway::start(options).await?;
+    let scratch = tempfile::tempdir()?;
+    let report_path = scratch.path().join("report.json");
+    let level = std::env::var("AG_E2E_LEVEL").unwrap_or_else(|_| "ledger".to_owned());
+    let output = Command::new("python3")
+        .arg(binary::vectors().join("run_vectors.py"))
+        .args(["check", "--configure", "--retries", "0", "--level", &level])
+        .args(["--profile", profile, "--base-url", gateway.base_url(), "--token", gateway.token()])
+        .args(["--upstream", upstream.base_url()])
+        .arg("--report")
+        .arg(&report_path)
+        .args(cases)
+        .env("PYTHONUNBUFFERED", "1")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("python3 is needed for the vectors")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut differences: Vec<_> = text
+        .lines()
+        .filter(|line| !line.starts_with("ok ") && !line.ends_with(" 0 failed"))
+        .collect();
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    differences.extend(complaints.lines());
+    let log = gateway.log_tail();
+    if !output.status.success() {
+        differences.push("log of this shard's gateway:");
+        differences.extend(log.lines());
+    }
+    let differences = differences.join("\n");
+    let report = std::fs::read(&report_path).with_context(|| format!("the runner broke:\n{differences}"))?;
+    Ok(Outcome {
+        report: serde_json::from_slice(&report)?,
+        differences,
+    })
+}
+
+/// Folders of the vectors of a profile; `AG_E2E_FILTER` keeps the names that contain it.
+fn cases(profile: &str) -> Result<Vec<PathBuf>> {
+    let filter = std::env::var("AG_E2E_FILTER").unwrap_or_default();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(binary::vectors().join("cases"))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let vector: Value = serde_json::from_slice(&std::fs::read(path.join("vector.json"))?)
+            .with_context(|| format!("vector {name}"))?;
+        let skipped = SKIPPED.iter().any(|pattern| matches(pattern, &name));
+        if vector["profile"].as_str().unwrap_or("default") == profile && name.contains(&filter) && !skipped {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A name, or a beginning followed by `*`.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == pattern,
+    }
+}
+
+fn number(variable: &str) -> Option<usize> {
+    std::env::var(variable).ok()?.parse().ok()
+}

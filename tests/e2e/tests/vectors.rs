@@ -1,0 +1,21 @@
+//! Same answers as recorded, see `vectors/README.md`.
+//!
+//! `AG_E2E_FILTER=loop` runs part of the set, `AG_E2E_LEVEL=full` compares more, `AG_E2E_SHARDS` sets the number of
+//! gateways that work in parallel.
+
+use ag_e2e::vectors::check;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vectors_default() -> anyhow::Result<()> {
+    check("default", "approval").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vectors_passthrough() -> anyhow::Result<()> {
+    check("tools-passthrough", "passthrough").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vectors_delegated() -> anyhow::Result<()> {
+    check("tools-delegated", "delegated").await
+}
