@@ -21,7 +21,7 @@ need_deb() {
   fi
   printf '.ci/run: installing %s\n' "${missing[*]}"
   apt-get update -qq </dev/null || fail "the list of Debian packages cannot be read"
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null \
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >/dev/null \
     || fail "cannot install ${missing[*]}"
 }
 

@@ -4,9 +4,10 @@
 
 CREATE TABLE store_state (
   id             INTEGER PRIMARY KEY CHECK (id = 1),
-  clean_shutdown INTEGER NOT NULL
+  clean_shutdown INTEGER NOT NULL,
+  incarnation    INTEGER NOT NULL
 ) STRICT;
-INSERT INTO store_state (id, clean_shutdown) VALUES (1, 1);
+INSERT INTO store_state (id, clean_shutdown, incarnation) VALUES (1, 1, 0);
 
 -- A plane is one (tenant, runtime): every row belongs to one.
 CREATE TABLE planes (

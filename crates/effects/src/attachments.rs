@@ -1,6 +1,6 @@
 //! Files that belong to a session: artifacts of its memory owner with the tag `kind=attachment` (effects spec §7).
 //!
-//! * [`session_attachments`] lists them; [`session_index`] and [`active_list`] describe them to a model;
+//! * [`session_attachments`] lists them;
 //! * [`SessionFiles`] opens one by id or handle for `open_attachment`, and serves tool calls whose path the workspace
 //!   refuses but a handle names;
 //! * [`keep_read_file`] makes an attachment of what `read_file` has shown.
@@ -8,7 +8,6 @@
 mod excerpt;
 mod handle;
 mod keep;
-mod listing;
 mod media;
 mod open;
 pub(crate) mod pdf;
@@ -23,9 +22,7 @@ use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 pub use handle::display_handle;
-pub use keep::{Kept, KeepFile, keep_read_file};
-pub use listing::{active_list, session_index};
-pub use media::is_text_like;
+pub use keep::{KeepFile, Kept, keep_read_file};
 pub use open::Opened;
 
 /// Size limit of one attachment, unless the payload, the run or the configuration says otherwise.
@@ -49,8 +46,12 @@ pub async fn session_attachments(
         ..ArtifactFilter::default()
     };
     let rows = index.artifacts(scope, filter).await?;
-    let metas = rows.iter().filter_map(|row| serde_json::from_str::<ArtifactMeta>(&row.meta).ok());
-    Ok(metas.filter(|meta| meta.tag("kind") == Some("attachment")).collect())
+    let metas = rows
+        .iter()
+        .filter_map(|row| serde_json::from_str::<ArtifactMeta>(&row.meta).ok());
+    Ok(metas
+        .filter(|meta| meta.tag("kind") == Some("attachment"))
+        .collect())
 }
 
 /// The size limit of a run: payload, then `_runtime.max_attachment_bytes`, then the host's.
@@ -59,7 +60,9 @@ pub fn max_bytes(payload: &ag_types::Object, vars: &ag_types::Object, host: u64)
     let of_run = ag_kernel::vars::get_path(vars, "_runtime.max_attachment_bytes");
     let positive = |value: &serde_json::Value| ag_pyvalue::opt_int(value).and_then(|n| u64::try_from(n).ok());
     let found = own.and_then(positive).filter(|n| *n > 0);
-    found.or_else(|| of_run.and_then(positive).filter(|n| *n > 0)).unwrap_or(host)
+    found
+        .or_else(|| of_run.and_then(positive).filter(|n| *n > 0))
+        .unwrap_or(host)
 }
 
 /// The attachments of one session, listed at most once.
@@ -82,7 +85,14 @@ impl<'a> SessionFiles<'a> {
         max_bytes: u64,
     ) -> Self {
         let session_id = session_id.map(str::trim).filter(|id| !id.is_empty());
-        Self { index, blobs, scope, session_id, max_bytes, listed: OnceCell::new() }
+        Self {
+            index,
+            blobs,
+            scope,
+            session_id,
+            max_bytes,
+            listed: OnceCell::new(),
+        }
     }
 
     async fn list(&self) -> Result<&[ArtifactMeta], String> {
@@ -105,7 +115,10 @@ impl<'a> SessionFiles<'a> {
         let scope = crate::artifacts::blob_scope(self.scope);
         match self.blobs.get(&scope, &id).await {
             Ok(content) => content.ok_or_else(missing),
-            Err(error) => Err(format!("Content of artifact '{}' is not readable: {error}", meta.artifact_id)),
+            Err(error) => Err(format!(
+                "Content of artifact '{}' is not readable: {error}",
+                meta.artifact_id
+            )),
         }
     }
 }

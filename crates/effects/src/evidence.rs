@@ -79,7 +79,10 @@ pub async fn capture(ctx: &EffectCtx<'_>, calls: &[Value], stored: &Value) -> Ca
 }
 
 fn results(stored: &Value) -> &[Value] {
-    stored.get("results").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    stored
+        .get("results")
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 fn tool_of(result: &Value) -> Option<&'static str> {
@@ -99,8 +102,14 @@ async fn record(
     let mut references = Object::new();
     let mut bulky = Vec::new();
     for part in parts(result) {
-        let (reference, row) =
-            store(ctx, tool, Some(part.name), part.content_type, Bytes::from(part.content)).await?;
+        let (reference, row) = store(
+            ctx,
+            tool,
+            Some(part.name),
+            part.content_type,
+            Bytes::from(part.content),
+        )
+        .await?;
         stored.push(row);
         if let Some(field) = part.replaces {
             bulky.push((field, format!("{}_artifact", part.name), reference.clone()));
@@ -147,7 +156,9 @@ fn mark(result: &mut Value, id: &Value, bulky: Vec<(&str, String, Value)>) {
             output.insert(key, reference);
         }
     }
-    let Some(result) = result.as_object_mut() else { return };
+    let Some(result) = result.as_object_mut() else {
+        return;
+    };
     let meta = result.entry("meta").or_insert_with(|| json!({}));
     if !meta.is_object() {
         *meta = json!({});
@@ -174,7 +185,12 @@ fn parts(result: &Value) -> Vec<Part> {
                 "text/plain"
             };
             let (content, content_type) = (text.clone(), content_type.to_owned());
-            return vec![Part { name: "results", content, content_type, replaces: None }];
+            return vec![Part {
+                name: "results",
+                content,
+                content_type,
+                replaces: None,
+            }];
         }
         _ => return Vec::new(),
     };
@@ -183,17 +199,27 @@ fn parts(result: &Value) -> Vec<Part> {
     for (field, name) in PARTS {
         let (content, content_type) = match output.get(field) {
             Some(Value::String(text)) if !text.is_empty() => (text.clone(), text_type(output, name)),
-            Some(value @ (Value::Array(_) | Value::Object(_))) => (value.to_string(), "application/json".to_owned()),
+            Some(value @ (Value::Array(_) | Value::Object(_))) => {
+                (value.to_string(), "application/json".to_owned())
+            }
             _ => continue,
         };
         let replaces = (shown || content.len() > SMALL_BYTES).then_some(field);
-        parts.push(Part { name, content, content_type, replaces });
+        parts.push(Part {
+            name,
+            content,
+            content_type,
+            replaces,
+        });
     }
     parts
 }
 
 fn text_type(output: &Object, part: &str) -> String {
-    let declared = output.get("content_type").and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+    let declared = output
+        .get("content_type")
+        .and_then(Value::as_str)
+        .filter(|text| !text.trim().is_empty());
     match (part, declared) {
         ("raw", Some(content_type)) => content_type.to_owned(),
         ("normalized", _) => "text/markdown".to_owned(),
@@ -221,7 +247,12 @@ async fn store(
     if let Some(session) = head.session_id.as_deref() {
         tag("session_id", session);
     }
-    let new = NewArtifact { run_id: Some(head.run_id.to_string()), content_type, tags, ..NewArtifact::default() };
+    let new = NewArtifact {
+        run_id: Some(head.run_id.to_string()),
+        content_type,
+        tags,
+        ..NewArtifact::default()
+    };
     let (meta, row) =
         crate::artifacts::store_artifact(ctx.blobs, ctx.scope, new, content, ctx.clock.now()).await?;
     Ok((node_reference(&meta), row))

@@ -128,7 +128,7 @@ pub trait Tools: Send + Sync {
     /// results), what the state keeps where it differs, and changes of run variables.
     async fn run_approved(&self, ctx: &EffectCtx<'_>, batch: &ag_kernel::aux::ApprovedBatch) -> ToolsDone;
     /// Turns the payload of a resume of a tool wait into what is stored: denials, client-supplied results, merging by
-    /// index. `None` when `payload` approves the batch, so that the tools must run. Pure.
+    /// index. `None` when the answer needs [`Tools::run_approved`]: the tools must run, or evidence must be stored. Pure.
     fn settle(&self, wait: &ag_types::Wait, payload: &serde_json::Value) -> Option<serde_json::Value>;
 }
 

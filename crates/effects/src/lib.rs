@@ -4,13 +4,18 @@
 //! The driver decides from [`EffectClass`] what must be durable before the call.
 
 pub mod artifacts;
+pub mod attachments;
+pub mod evidence;
 pub mod handler;
 pub mod host;
 pub mod llm_call;
 pub mod model_residency;
 pub mod routes;
+pub mod runtime_host;
 #[cfg(test)]
 mod test_kit;
+pub mod tool_calls;
+pub mod workspaces;
 
 pub use host::{Host, HostQuestion};
 pub use handler::{Answer, Child, EffectClass, EffectCtx, EffectHandler, EffectRegistry, ResolvedWorkflow, Tools, ToolsDone, WorkflowDirectory};

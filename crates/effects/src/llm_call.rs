@@ -58,7 +58,10 @@ impl LlmCall {
         let input = Input::new(&request.open.payload, &ctx.run.vars);
         input.check()?;
         if input.makes_media() {
-            return Err("Generated media outputs are not available: no route is configured for this request".to_owned());
+            return Err(
+                "Generated media outputs are not available: no route is configured for this request"
+                    .to_owned(),
+            );
         }
         let schema = response_schema(&input)?;
         let chosen = self.choose(ctx, &input).await?;
@@ -75,7 +78,13 @@ impl LlmCall {
         let warnings = media::attach(ctx, &items, &limits, &chosen.capabilities, &mut conversation).await?;
         messages::finish(&mut conversation, input.system_prompt().as_deref());
 
-        let cache_key = cache_key::of(ctx, &input, &chosen, &request.open.node_id, self.settings.prompt_cache)?;
+        let cache_key = cache_key::of(
+            ctx,
+            &input,
+            &chosen,
+            &request.open.node_id,
+            self.settings.prompt_cache,
+        )?;
         let base = ChatRequest {
             model: chosen.model.clone(),
             messages: conversation,
@@ -95,13 +104,23 @@ impl LlmCall {
         };
         let asked = ask::ask(&chosen, base, &plan, &ctx.cancel).await?;
 
-        let made = result::Made { input: &input, chosen: &chosen, media: &items, asked: &asked, warnings: &warnings };
+        let made = result::Made {
+            input: &input,
+            chosen: &chosen,
+            media: &items,
+            asked: &asked,
+            warnings: &warnings,
+        };
         let value = result::value(&made, || ctx.ids.uuid().to_string());
         let mut answer = Answer::done(value);
         if !pending.is_empty() {
-            answer.changes.push(VarChange::Remove("_runtime.pending_media".to_owned()));
+            answer
+                .changes
+                .push(VarChange::Remove("_runtime.pending_media".to_owned()));
         }
-        answer.changes.extend(result::context_turn(&made, &request.open.node_id));
+        answer
+            .changes
+            .extend(result::context_turn(&made, &request.open.node_id));
         Ok(answer)
     }
 
@@ -109,7 +128,12 @@ impl LlmCall {
     async fn choose(&self, ctx: &EffectCtx<'_>, input: &Input<'_>) -> Result<ResolvedModel, String> {
         let (mut provider, mut model) = input.route();
         if provider.is_none() || model.is_none() {
-            let default = self.resolver.routes().text(ctx.scope).await.map_err(|error| error.to_string())?;
+            let default = self
+                .resolver
+                .routes()
+                .text(ctx.scope)
+                .await
+                .map_err(|error| error.to_string())?;
             let default = default.and_then(|found| Some((found.route.provider?, found.route.model?)));
             if let Some((default_provider, default_model)) = default {
                 provider = provider.or(Some(default_provider));
@@ -123,7 +147,10 @@ impl LlmCall {
             base_url: base_url.as_deref(),
             ..ModelQuery::default_for(ctx.scope, "llm_call")
         };
-        self.resolver.resolve(query).await.map_err(|error| error.to_string())
+        self.resolver
+            .resolve(query)
+            .await
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -143,7 +170,9 @@ impl EffectHandler for LlmCall {
 }
 
 fn response_schema(input: &Input<'_>) -> Result<Option<ResponseSchema>, String> {
-    let Some(raw) = input.response_schema() else { return Ok(None) };
+    let Some(raw) = input.response_schema() else {
+        return Ok(None);
+    };
     let schema = structured::normalise(raw, input.response_schema_name().as_deref());
     schema.map(Some).map_err(|error| error.to_string())
 }
@@ -152,7 +181,10 @@ fn sampling(input: &Input<'_>) -> SamplingParams {
     SamplingParams {
         temperature: input.float("temperature"),
         top_p: input.float("top_p"),
-        top_k: input.int("top_k").and_then(|value| u32::try_from(value).ok()).filter(|value| *value > 0),
+        top_k: input
+            .int("top_k")
+            .and_then(|value| u32::try_from(value).ok())
+            .filter(|value| *value > 0),
         max_output_tokens: None,
         seed: input.int("seed").filter(|seed| *seed >= 0),
         stop: input.stop(),

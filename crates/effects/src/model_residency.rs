@@ -20,14 +20,32 @@ const TASKS: [(&str, Option<&str>); 11] = [
     (TEXT, None),
     ("image_generation", None),
     ("image_to_image", None),
-    ("image_to_video", Some("Unsupported local capability residency task: 'image_to_video'")),
-    ("image_upscale", Some("Unsupported local capability residency task: 'image_upscale'")),
-    ("text_to_video", Some("Unsupported local capability residency task: 'text_to_video'")),
-    ("video_generation", Some("Unsupported local capability residency task: 'video_generation'")),
+    (
+        "image_to_video",
+        Some("Unsupported local capability residency task: 'image_to_video'"),
+    ),
+    (
+        "image_upscale",
+        Some("Unsupported local capability residency task: 'image_upscale'"),
+    ),
+    (
+        "text_to_video",
+        Some("Unsupported local capability residency task: 'text_to_video'"),
+    ),
+    (
+        "video_generation",
+        Some("Unsupported local capability residency task: 'video_generation'"),
+    ),
     ("tts", None),
     ("stt", None),
-    ("music_generation", Some("Local music capability does not expose loaded-model listing.")),
-    ("text_to_audio", Some("Unsupported local capability residency task: 'text_to_audio'")),
+    (
+        "music_generation",
+        Some("Local music capability does not expose loaded-model listing."),
+    ),
+    (
+        "text_to_audio",
+        Some("Unsupported local capability residency task: 'text_to_audio'"),
+    ),
 ];
 
 /// The handler.
@@ -69,7 +87,12 @@ impl ModelResidency {
         Self { resolver }
     }
 
-    async fn perform(&self, ctx: &EffectCtx<'_>, payload: &Object, operation: Operation) -> Result<Value, String> {
+    async fn perform(
+        &self,
+        ctx: &EffectCtx<'_>,
+        payload: &Object,
+        operation: Operation,
+    ) -> Result<Value, String> {
         match operation {
             Operation::List => self.list(ctx, payload).await,
             Operation::Load => self.load(ctx, payload).await,
@@ -92,13 +115,24 @@ impl ModelResidency {
             api_key: text(payload, "provider_api_key").map(SecretString::from),
             ..ModelQuery::default_for(ctx.scope, "model_residency")
         };
-        self.resolver.resolve(query).await.map_err(|error| error.to_string())
+        self.resolver
+            .resolve(query)
+            .await
+            .map_err(|error| error.to_string())
     }
 
     /// The plane's text model as a cached client, and what its server says is loaded.
     async fn list(&self, ctx: &EffectCtx<'_>, payload: &Object) -> Result<Value, String> {
-        let (task, provider, model) = (text(payload, "task"), text(payload, "provider"), text(payload, "model"));
-        let asked_model = if provider.is_some() { model.as_deref() } else { None };
+        let (task, provider, model) = (
+            text(payload, "task"),
+            text(payload, "provider"),
+            text(payload, "model"),
+        );
+        let asked_model = if provider.is_some() {
+            model.as_deref()
+        } else {
+            None
+        };
         let chosen = match (&provider, asked_model) {
             (Some(_), None) => None,
             (provider, asked) => self.resolve(ctx, payload, provider.as_deref(), asked).await.ok(),
@@ -107,20 +141,50 @@ impl ModelResidency {
         if let Some(chosen) = chosen {
             let loaded = loaded(&chosen, ctx).await;
             let state = state_of(loaded.as_deref(), &chosen.model);
-            models.push(Row { provider: &chosen.provider, model: &chosen.model, state, default: provider.is_none() }.listed());
-            for other in loaded.iter().flatten().filter(|other| other.loaded && other.model != chosen.model) {
-                let row = Row { provider: &chosen.provider, model: &other.model, state: State::Loaded, default: false };
+            models.push(
+                Row {
+                    provider: &chosen.provider,
+                    model: &chosen.model,
+                    state,
+                    default: provider.is_none(),
+                }
+                .listed(),
+            );
+            for other in loaded
+                .iter()
+                .flatten()
+                .filter(|other| other.loaded && other.model != chosen.model)
+            {
+                let row = Row {
+                    provider: &chosen.provider,
+                    model: &other.model,
+                    state: State::Loaded,
+                    default: false,
+                };
                 models.push(row.listed());
             }
         }
         models.retain(|row| {
-            task.as_deref().is_none_or(|task| task == TEXT) && model.as_deref().is_none_or(|model| row["model"] == model)
+            task.as_deref().is_none_or(|task| task == TEXT)
+                && model.as_deref().is_none_or(|model| row["model"] == model)
         });
-        let affected: Vec<Value> = models.iter().map(|row| affected(row, Operation::List, "listed", false)).collect();
-        let counts: Object =
-            TASKS.iter().map(|(task, _)| ((*task).to_owned(), if *task == TEXT { models.len() } else { 0 }.into())).collect();
-        let errors: Object =
-            TASKS.iter().filter_map(|(task, error)| Some(((*task).to_owned(), (*error)?.into()))).collect();
+        let affected: Vec<Value> = models
+            .iter()
+            .map(|row| affected(row, Operation::List, "listed", false))
+            .collect();
+        let counts: Object = TASKS
+            .iter()
+            .map(|(task, _)| {
+                (
+                    (*task).to_owned(),
+                    if *task == TEXT { models.len() } else { 0 }.into(),
+                )
+            })
+            .collect();
+        let errors: Object = TASKS
+            .iter()
+            .filter_map(|(task, error)| Some(((*task).to_owned(), (*error)?.into())))
+            .collect();
         Ok(json!({
             "ok": true,
             "supported": true,
@@ -141,18 +205,28 @@ impl ModelResidency {
         let task = text(payload, "task").ok_or("model_residency load requires payload.task")?;
         supported(&task)?;
         let (provider, model) = (text(payload, "provider"), text(payload, "model"));
-        let chosen = self.resolve(ctx, payload, provider.as_deref(), model.as_deref()).await?;
+        let chosen = self
+            .resolve(ctx, payload, provider.as_deref(), model.as_deref())
+            .await?;
         let Some(port) = &chosen.client.residency else {
             return Err("AbstractCore provider does not expose load_model(model_name).".to_owned());
         };
-        let loaded = port.load(&chosen.model, ctx.cancel.clone()).await.map_err(|error| error.to_string())?;
+        let loaded = port
+            .load(&chosen.model, ctx.cancel.clone())
+            .await
+            .map_err(|error| error.to_string())?;
         if !loaded.loaded {
             return Err("model_residency load did not verify loaded provider residency".to_owned());
         }
         if loaded.model.is_empty() {
             return Err("model_residency load completed without a loaded model".to_owned());
         }
-        let row = Row { provider: &chosen.provider, model: &chosen.model, state: State::Loaded, default: false };
+        let row = Row {
+            provider: &chosen.provider,
+            model: &chosen.model,
+            state: State::Loaded,
+            default: false,
+        };
         Ok(changed(&row, Operation::Load, "loaded", true))
     }
 
@@ -166,18 +240,36 @@ impl ModelResidency {
         if provider.is_none() || model.is_none() {
             return Err("model_residency unload requires runtime_id or provider/model".to_owned());
         }
-        let chosen = self.resolve(ctx, payload, provider.as_deref(), model.as_deref()).await?;
+        let chosen = self
+            .resolve(ctx, payload, provider.as_deref(), model.as_deref())
+            .await?;
         let Some(port) = &chosen.client.residency else {
             return Err("model_residency unload did not verify unloaded provider residency".to_owned());
         };
-        let gone = port.unload(&chosen.model, ctx.cancel.clone()).await.map_err(|error| error.to_string())?;
-        let row = Row { provider: &chosen.provider, model: &chosen.model, state: State::NotLoaded, default: false };
+        let gone = port
+            .unload(&chosen.model, ctx.cancel.clone())
+            .await
+            .map_err(|error| error.to_string())?;
+        let row = Row {
+            provider: &chosen.provider,
+            model: &chosen.model,
+            state: State::NotLoaded,
+            default: false,
+        };
         let found = gone.is_some();
-        let mut value = changed(&row, Operation::Unload, if found { "unloaded" } else { "not_found" }, found);
+        let mut value = changed(
+            &row,
+            Operation::Unload,
+            if found { "unloaded" } else { "not_found" },
+            found,
+        );
         if let Some(map) = value.as_object_mut() {
             map.insert("unloaded".into(), found.into());
             if !found {
-                map.insert("warnings".into(), json!([format!("Model '{}' was not loaded.", chosen.model)]));
+                map.insert(
+                    "warnings".into(),
+                    json!([format!("Model '{}' was not loaded.", chosen.model)]),
+                );
             }
         }
         Ok(value)
@@ -195,7 +287,10 @@ impl EffectHandler for ModelResidency {
         let given = text(payload, "operation").unwrap_or_default();
         let (name, result) = match Operation::parse(&given) {
             Some(operation) => (operation.name(), self.perform(ctx, payload, operation).await),
-            None => (given.as_str(), Err(format!("Unsupported model_residency operation: '{given}'"))),
+            None => (
+                given.as_str(),
+                Err(format!("Unsupported model_residency operation: '{given}'")),
+            ),
         };
         match result {
             Ok(value) => Answer::done(value),
@@ -227,7 +322,9 @@ fn supported(task: &str) -> Result<(), String> {
 async fn loaded(chosen: &ResolvedModel, ctx: &EffectCtx<'_>) -> Option<Vec<LoadedModel>> {
     let port = chosen.client.residency.as_ref()?;
     let answer: Result<_, ProviderError> = port.loaded(ctx.cancel.clone()).await;
-    answer.inspect_err(|error| tracing::debug!(%error, "loaded models are not readable")).ok()
+    answer
+        .inspect_err(|error| tracing::debug!(%error, "loaded models are not readable"))
+        .ok()
 }
 
 /// What is known about a model on its server.
@@ -286,7 +383,10 @@ impl Row<'_> {
             "provider_state": state,
         });
         if let (State::Unknown, Some(map)) = (self.state, row.as_object_mut()) {
-            map.insert("warnings".into(), json!(["Provider does not expose verified model residency."]));
+            map.insert(
+                "warnings".into(),
+                json!(["Provider does not expose verified model residency."]),
+            );
         }
         row
     }

@@ -75,7 +75,11 @@ impl Route {
             provider: text("provider"),
             model: text("model"),
             base_url: text("base_url"),
-            options: body.get("options").and_then(Value::as_object).cloned().unwrap_or_default(),
+            options: body
+                .get("options")
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default(),
         }
     }
 
@@ -147,7 +151,14 @@ impl CapabilityRoutes {
         levels: RouteLevels,
         service_default: Option<Route>,
     ) -> Self {
-        Self { documents, table, clock, levels, service_default, cache: Mutex::default() }
+        Self {
+            documents,
+            table,
+            clock,
+            levels,
+            service_default,
+            cache: Mutex::default(),
+        }
     }
 
     /// The levels in force.
@@ -169,18 +180,28 @@ impl CapabilityRoutes {
         if let Some(overlay) = self.overlay(scope).await?
             && let Some(route) = overlay.get(key)
         {
-            return Ok(Some(FoundRoute { route: route.clone(), origin: EndpointOrigin::User }));
+            return Ok(Some(FoundRoute {
+                route: route.clone(),
+                origin: EndpointOrigin::User,
+            }));
         }
         let baseline = self.stored(&TenantScope::root()).await?;
         let found = baseline.get(key).cloned();
-        Ok(found.map(|route| FoundRoute { route, origin: EndpointOrigin::Operator }))
+        Ok(found.map(|route| FoundRoute {
+            route,
+            origin: EndpointOrigin::Operator,
+        }))
     }
 
     /// The first configured default of several keys, most special first.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn first_route(&self, scope: &TenantScope, keys: &[&str]) -> Result<Option<FoundRoute>, StoreError> {
+    pub async fn first_route(
+        &self,
+        scope: &TenantScope,
+        keys: &[&str],
+    ) -> Result<Option<FoundRoute>, StoreError> {
         for key in keys {
             if let Some(found) = self.route(scope, key).await? {
                 return Ok(Some(found));
@@ -197,7 +218,10 @@ impl CapabilityRoutes {
         let configured = self.route(scope, "input.text").await?;
         let service = || {
             let route = self.service_default.clone()?;
-            Some(FoundRoute { route, origin: EndpointOrigin::Operator })
+            Some(FoundRoute {
+                route,
+                origin: EndpointOrigin::Operator,
+            })
         };
         let whole = |found: &FoundRoute| found.route.pair().is_some();
         Ok(configured.filter(whole).or_else(|| service().filter(whole)))
@@ -210,7 +234,12 @@ impl CapabilityRoutes {
     pub async fn rows(&self, scope: &TenantScope) -> Result<Value, StoreError> {
         let baseline = self.stored(&TenantScope::root()).await?;
         let overlay = self.overlay(scope).await?;
-        Ok(rows::answer(&self.table, self.levels, &baseline, overlay.as_deref()))
+        Ok(rows::answer(
+            &self.table,
+            self.levels,
+            &baseline,
+            overlay.as_deref(),
+        ))
     }
 
     /// Stores a default at the caller's level; a body without any value clears it.
@@ -218,17 +247,21 @@ impl CapabilityRoutes {
     /// # Errors
     /// [`RouteError`].
     pub async fn set(&self, scope: &TenantScope, key: &str, body: &Value) -> Result<(), RouteError> {
+        let stored_key = known("set", key)?;
         let route = Route::from_value(body);
         if route.is_empty() {
-            let known = keys::is_known(key).then_some(());
-            known.ok_or_else(|| unknown("set", key))?;
             return self.clear(scope, key).await;
         }
-        let key = keys::is_known(key).then(|| keys::stored_key(key)).ok_or_else(|| unknown("set", key))?;
         let body = serde_json::to_string(&route).unwrap_or_default();
-        let document = Document { id: key.to_owned(), body, updated_at: self.clock.now() };
+        let document = Document {
+            id: stored_key.to_owned(),
+            body,
+            updated_at: self.clock.now(),
+        };
         let level = self.level(scope);
-        self.documents.put_document(&level, DocumentKind::CapabilityDefault, document, PutMode::Upsert).await?;
+        self.documents
+            .put_document(&level, DocumentKind::CapabilityDefault, document, PutMode::Upsert)
+            .await?;
         Ok(())
     }
 
@@ -237,9 +270,11 @@ impl CapabilityRoutes {
     /// # Errors
     /// [`RouteError`].
     pub async fn clear(&self, scope: &TenantScope, key: &str) -> Result<(), RouteError> {
-        let key = keys::is_known(key).then(|| keys::stored_key(key)).ok_or_else(|| unknown("clear", key))?;
+        let key = known("clear", key)?;
         let level = self.level(scope);
-        self.documents.delete_document(&level, DocumentKind::CapabilityDefault, key).await?;
+        self.documents
+            .delete_document(&level, DocumentKind::CapabilityDefault, key)
+            .await?;
         Ok(())
     }
 
@@ -266,7 +301,10 @@ impl CapabilityRoutes {
         {
             return Ok(Arc::clone(routes));
         }
-        let (generation, documents) = self.documents.documents(scope, DocumentKind::CapabilityDefault).await?;
+        let (generation, documents) = self
+            .documents
+            .documents(scope, DocumentKind::CapabilityDefault)
+            .await?;
         let mut routes = Routes::new();
         for document in documents {
             match serde_json::from_str::<Value>(&document.body) {
@@ -276,7 +314,9 @@ impl CapabilityRoutes {
                         routes.insert(document.id, route);
                     }
                 }
-                Err(error) => tracing::warn!(route = %document.id, %error, "stored capability default is damaged"),
+                Err(error) => {
+                    tracing::warn!(route = %document.id, %error, "stored capability default is damaged");
+                }
             }
         }
         let routes = Arc::new(routes);
@@ -289,9 +329,13 @@ impl CapabilityRoutes {
     }
 }
 
-fn unknown(verb: &'static str, key: &str) -> RouteError {
+/// The key under which a known route is stored.
+fn known<'k>(verb: &'static str, key: &'k str) -> Result<&'k str, RouteError> {
+    if keys::is_known(key) {
+        return Ok(keys::stored_key(key));
+    }
     let key = key.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
-    RouteError::UnknownKey { verb, key }
+    Err(RouteError::UnknownKey { verb, key })
 }
 
 #[async_trait]

@@ -1,7 +1,5 @@
-//! What tests of handlers stand on: a store that holds documents and artifacts and refuses the rest, a directory of
-//! scripted models, and a run.
+//! What tests of handlers stand on: a store in memory, a directory of scripted models, and a run.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use ag_artifacts::{MemoryBlobs, NewArtifact};
@@ -11,8 +9,11 @@ use ag_providers::{
     CapabilityTable, EndpointOrigin, ModelCatalogue, ModelResidency, ProviderClient, ProviderDirectory,
     ProviderEndpoint, ProviderError, ProviderQuery, family, unknown_provider,
 };
-use ag_store::*;
-use ag_types::*;
+use ag_store::{ArtifactIndex, fake::FakeStore};
+use ag_types::{
+    Clock, EffectKind, IdGen, Object, RunHead, RunId, RunState, RunStatus, SystemClock, SystemIds,
+    TenantScope,
+};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use secrecy::ExposeSecret;
@@ -21,183 +22,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::routes::{CapabilityRoutes, ModelResolver, RouteLevels};
 use crate::{EffectCtx, ResolvedWorkflow, WorkflowDirectory, artifacts::store_artifact};
-
-/// Documents and artifacts in memory.
-#[derive(Default)]
-pub(crate) struct TestStore {
-    documents: Mutex<HashMap<(PlaneId, DocumentKind, String), Document>>,
-    generations: Mutex<HashMap<PlaneId, i64>>,
-    artifacts: Mutex<Vec<ArtifactRow>>,
-    /// Calls of [`Documents::documents`].
-    pub(crate) reads: Mutex<usize>,
-}
-
-fn refused<T>() -> Result<T> {
-    Err(StoreError::Unavailable("not part of this test".to_owned()))
-}
-
-#[async_trait]
-impl Documents for TestStore {
-    async fn generation(&self, scope: &TenantScope) -> Result<i64> {
-        Ok(self.generations.lock().get(&scope.plane).copied().unwrap_or(0))
-    }
-    async fn document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<Option<Document>> {
-        Ok(self.documents.lock().get(&(scope.plane, kind, id.to_owned())).cloned())
-    }
-    async fn documents(&self, scope: &TenantScope, kind: DocumentKind) -> Result<(i64, Vec<Document>)> {
-        *self.reads.lock() += 1;
-        let generation = self.generation(scope).await?;
-        let documents = self.documents.lock();
-        let mine = documents.iter().filter(|((plane, k, _), _)| *plane == scope.plane && *k == kind);
-        Ok((generation, mine.map(|(_, document)| document.clone()).collect()))
-    }
-    async fn put_document(
-        &self,
-        scope: &TenantScope,
-        kind: DocumentKind,
-        document: Document,
-        _mode: PutMode,
-    ) -> Result<PutOutcome> {
-        self.documents.lock().insert((scope.plane, kind, document.id.clone()), document);
-        let mut generations = self.generations.lock();
-        let generation = generations.entry(scope.plane).or_default();
-        *generation += 1;
-        Ok(PutOutcome::Written { generation: *generation })
-    }
-    async fn delete_document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<bool> {
-        *self.generations.lock().entry(scope.plane).or_default() += 1;
-        Ok(self.documents.lock().remove(&(scope.plane, kind, id.to_owned())).is_some())
-    }
-}
-
-#[async_trait]
-impl ArtifactIndex for TestStore {
-    async fn put_artifact(&self, _: &TenantScope, row: ArtifactRow) -> Result<()> {
-        self.artifacts.lock().push(row);
-        Ok(())
-    }
-    async fn artifact(&self, _: &TenantScope, artifact_id: &str) -> Result<Option<ArtifactRow>> {
-        Ok(self.artifacts.lock().iter().find(|row| row.artifact_id == artifact_id).cloned())
-    }
-    async fn artifacts(&self, _: &TenantScope, filter: ArtifactFilter) -> Result<Vec<ArtifactRow>> {
-        let rows = self.artifacts.lock();
-        let mine = |row: &&ArtifactRow| row.run_id.as_ref().is_some_and(|run| filter.run_ids.contains(run));
-        Ok(rows.iter().rev().filter(mine).cloned().collect())
-    }
-    async fn update_artifact_meta(&self, _: &TenantScope, _: &str, _: &str) -> Result<bool> {
-        refused()
-    }
-    async fn delete_artifacts_of(&self, _: &TenantScope, _: &[String]) -> Result<(u64, Vec<String>)> {
-        refused()
-    }
-}
-
-#[async_trait]
-impl RunStore for TestStore {
-    async fn start(&self, _: &TenantScope, _: Start) -> Result<StartOutcome> {
-        refused()
-    }
-    async fn open_session(&self, _: &SystemScope, _: NewSession) -> Result<()> {
-        refused()
-    }
-    async fn renew_session(&self, _: &SystemScope, _: SessionId) -> Result<bool> {
-        refused()
-    }
-    async fn close_session(&self, _: &SystemScope, _: SessionId, _: bool) -> Result<Vec<Woken>> {
-        refused()
-    }
-    async fn claim(&self, _: &SystemScope, _: SessionId, _: &[RunKey], _: &[(RunKey, i32)]) -> Result<Claim> {
-        refused()
-    }
-    async fn release(&self, _: &SystemScope, _: SessionId, _: RunKey, _: i64) -> Result<bool> {
-        refused()
-    }
-    async fn commit(&self, _: &SystemScope, _: Commit) -> Result<CommitOutcome> {
-        refused()
-    }
-    async fn read_mail(&self, _: &SystemScope, _: RunKey, _: i64) -> Result<Vec<Mail>> {
-        refused()
-    }
-    async fn candidates(&self, _: &SystemScope, _: CandidateQuery) -> Result<Vec<RunKey>> {
-        refused()
-    }
-    async fn beat(&self, _: &SystemScope, _: SessionId, _: &str) -> Result<Beat> {
-        refused()
-    }
-    async fn sweep(&self, _: &SystemScope, _: Sweep) -> Result<Vec<Woken>> {
-        refused()
-    }
-    async fn append_to_terminal(&self, _: &TenantScope, _: RunId, _: &[String]) -> Result<Option<i64>> {
-        refused()
-    }
-    async fn purge_runs(&self, _: &TenantScope, _: &[RunId]) -> Result<(u64, u64, u64)> {
-        refused()
-    }
-}
-
-#[async_trait]
-impl RunReads for TestStore {
-    async fn run(&self, _: &TenantScope, _: RunId) -> Result<Option<RunRow>> {
-        refused()
-    }
-    async fn runs(&self, _: &TenantScope, _: RunFilter) -> Result<Vec<RunListRow>> {
-        refused()
-    }
-    async fn children(&self, _: &TenantScope, _: RunId) -> Result<Vec<RelatedRun>> {
-        refused()
-    }
-    async fn descendants(&self, _: &TenantScope, _: RunId, _: usize) -> Result<Vec<RelatedRun>> {
-        refused()
-    }
-    async fn live_below(&self, _: &TenantScope, _: RunId) -> Result<Vec<RunId>> {
-        refused()
-    }
-    async fn ledger(&self, _: &TenantScope, _: RunId, _: i64, _: usize) -> Result<Option<LedgerPage>> {
-        refused()
-    }
-    async fn tails(&self, _: &SystemScope, _: &[RunKey]) -> Result<Vec<Tail>> {
-        refused()
-    }
-    async fn listeners(&self, _: &TenantScope, _: &str) -> Result<Vec<Listener>> {
-        refused()
-    }
-    async fn session_listeners(&self, _: &TenantScope, _: &str, _: usize) -> Result<Vec<Listener>> {
-        refused()
-    }
-}
-
-#[async_trait]
-impl CommandStore for TestStore {
-    async fn post_command(&self, _: &TenantScope, _: NewCommand) -> Result<PostOutcome> {
-        refused()
-    }
-    async fn command(&self, _: &TenantScope, _: &str) -> Result<Option<CommandRow>> {
-        refused()
-    }
-}
-
-#[async_trait]
-impl OwnerStore for TestStore {
-    async fn ensure_owner(&self, _: &TenantScope, _: OwnerRow) -> Result<OwnerRow> {
-        refused()
-    }
-    async fn owner(&self, _: &TenantScope, _: &str) -> Result<Option<OwnerRow>> {
-        refused()
-    }
-}
-
-#[async_trait]
-impl Planes for TestStore {
-    async fn plane(&self, _: &SystemScope, _: &PlaneKey) -> Result<TenantScope> {
-        refused()
-    }
-    async fn plane_by_id(&self, _: &SystemScope, _: PlaneId) -> Result<Option<TenantScope>> {
-        refused()
-    }
-    async fn planes(&self, _: &SystemScope) -> Result<Vec<TenantScope>> {
-        refused()
-    }
-}
 
 /// A query as a directory saw it.
 #[derive(Debug, Clone, PartialEq)]
@@ -222,7 +46,11 @@ pub(crate) struct TestDirectory {
 #[async_trait]
 impl ProviderDirectory for TestDirectory {
     async fn resolve(&self, query: ProviderQuery<'_>) -> Result<ProviderClient, ProviderError> {
-        let name = if query.provider == "endpoint:team" { "vllm" } else { query.provider };
+        let name = if query.provider == "endpoint:team" {
+            "vllm"
+        } else {
+            query.provider
+        };
         let family = family(name).ok_or_else(|| unknown_provider(query.provider))?;
         self.queries.lock().push(SeenQuery {
             plane: query.plane.to_owned(),
@@ -272,7 +100,7 @@ impl WorkflowDirectory for NoWorkflows {
 pub(crate) struct World {
     pub(crate) scope: TenantScope,
     pub(crate) run: RunState,
-    pub(crate) store: Arc<TestStore>,
+    pub(crate) store: Arc<FakeStore>,
     pub(crate) blobs: MemoryBlobs,
     pub(crate) directory: Arc<TestDirectory>,
     pub(crate) levels: RouteLevels,
@@ -282,7 +110,10 @@ pub(crate) struct World {
 impl World {
     /// A world whose model follows a script.
     pub(crate) fn new(steps: Vec<Step>) -> Self {
-        Self::with(TestDirectory { chat: Arc::new(FakeChat::new(steps)), ..TestDirectory::default() })
+        Self::with(TestDirectory {
+            chat: Arc::new(FakeChat::new(steps)),
+            ..TestDirectory::default()
+        })
     }
 
     pub(crate) fn with(directory: TestDirectory) -> Self {
@@ -311,7 +142,7 @@ impl World {
         Self {
             scope: TenantScope::root(),
             run,
-            store: Arc::default(),
+            store: Arc::new(FakeStore::new(Arc::new(SystemClock))),
             blobs: MemoryBlobs::default(),
             directory: Arc::new(directory),
             levels: RouteLevels::Single,
@@ -327,7 +158,13 @@ impl World {
 
     pub(crate) fn routes(&self) -> Arc<CapabilityRoutes> {
         let table = Arc::new(CapabilityTable::built_in());
-        Arc::new(CapabilityRoutes::new(self.store.clone(), table, Arc::new(SystemClock), self.levels, None))
+        Arc::new(CapabilityRoutes::new(
+            self.store.clone(),
+            table,
+            Arc::new(SystemClock),
+            self.levels,
+            None,
+        ))
     }
 
     pub(crate) fn resolver(&self) -> ModelResolver {
@@ -335,11 +172,20 @@ impl World {
     }
 
     /// Stores an artifact and returns its id.
-    pub(crate) async fn artifact(&self, content_type: &str, tags: &[(&str, &str)], data: &[u8], owner: &str) -> String {
+    pub(crate) async fn artifact(
+        &self,
+        content_type: &str,
+        tags: &[(&str, &str)],
+        data: &[u8],
+        owner: &str,
+    ) -> String {
         let new = NewArtifact {
             run_id: Some(owner.to_owned()),
             content_type: content_type.to_owned(),
-            tags: tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            tags: tags
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
             ..NewArtifact::default()
         };
         let data = bytes::Bytes::copy_from_slice(data);

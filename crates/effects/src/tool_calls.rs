@@ -90,16 +90,26 @@ impl ToolCallsEffect {
         let (workspaces, run) = (self.settings.workspaces.clone(), ctx.run.head.run_id);
         let settings = Workspaces::settings(&ctx.run.vars);
         let made = tokio::task::spawn_blocking(move || workspaces.policy(&settings, run)).await;
-        made.map_err(|error| format!("Tool execution failed: {error}"))?.map(Arc::new)
+        made.map_err(|error| format!("Tool execution failed: {error}"))?
+            .map(Arc::new)
     }
 
     /// Takes the batch apart; the workspace rules look at the file system.
     async fn split(&self, payload: &Object, policy: &Arc<WorkspacePolicy>) -> Result<Batch, String> {
         let calls = payload.get("tool_calls").and_then(Value::as_array);
-        let calls = calls.ok_or("tool_calls requires payload.tool_calls (list)")?.clone();
-        let allowed = payload.get("allowed_tools").and_then(Value::as_array).map(|names| {
-            names.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<String>>()
-        });
+        let calls = calls
+            .ok_or("tool_calls requires payload.tool_calls (list)")?
+            .clone();
+        let allowed = payload
+            .get("allowed_tools")
+            .and_then(Value::as_array)
+            .map(|names| {
+                names
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect::<Vec<String>>()
+            });
         let policy = Arc::clone(policy);
         tokio::task::spawn_blocking(move || Batch::split(&calls, allowed.as_deref(), Some(&policy)))
             .await
@@ -131,7 +141,12 @@ impl ToolCallsEffect {
         let outcome = match self.settings.mode.decide(batch.pending.values()) {
             Decision::AwaitApproval => {
                 let key = format!("tool_approval:{}", ctx.ids.hex32());
-                waiting(open, WaitReason::User, key, batch.approval_details(self.settings.mode))
+                waiting(
+                    open,
+                    WaitReason::User,
+                    key,
+                    batch.approval_details(self.settings.mode),
+                )
             }
             Decision::Delegate => {
                 let key = format!("tool_calls:{}:{}", ctx.run.head.run_id, open.node_id);
@@ -140,7 +155,13 @@ impl ToolCallsEffect {
             Decision::Execute => {
                 let calls: Vec<ToolCall> = batch.pending.values().cloned().collect();
                 let mut results = run::all(&self.toolbox, &calls, &self.tool_context(ctx, &policy)).await;
-                let keeper = files::Keeper { ctx, files: &files, policy: &policy, limit, settings: &self.settings };
+                let keeper = files::Keeper {
+                    ctx,
+                    files: &files,
+                    policy: &policy,
+                    limit,
+                    settings: &self.settings,
+                };
                 for ((index, call), result) in batch.pending.iter().zip(&mut results) {
                     if call.name == "read_file" {
                         let asked = open.payload["tool_calls"].get(*index);
@@ -152,7 +173,10 @@ impl ToolCallsEffect {
                 let captured = evidence::capture(ctx, &arguments_of(&batch), &stored).await;
                 side.changes.extend(captured.changes);
                 side.artifacts.extend(captured.artifacts);
-                Outcome::Done { result: stored, state: captured.state }
+                Outcome::Done {
+                    result: stored,
+                    state: captured.state,
+                }
             }
         };
         let mut answer = Answer::of(outcome);
@@ -172,7 +196,13 @@ fn waiting(open: &ag_kernel::OpenEffect, reason: WaitReason, key: String, detail
 /// The calls in their order, for evidence; those that were refused have no arguments.
 fn arguments_of(batch: &Batch) -> Vec<Value> {
     (0..batch.original_call_count)
-        .map(|index| batch.pending.get(&index).map(ToolCall::to_value).unwrap_or_default())
+        .map(|index| {
+            batch
+                .pending
+                .get(&index)
+                .map(ToolCall::to_value)
+                .unwrap_or_default()
+        })
         .collect()
 }
 
@@ -192,7 +222,12 @@ impl Tools for ToolCallsEffect {
     /// Also takes the answers that [`Tools::settle`] left to it because they hold evidence.
     async fn run_approved(&self, ctx: &EffectCtx<'_>, batch: &ApprovedBatch) -> ToolsDone {
         let empty = Object::new();
-        let details = batch.wait.details.as_ref().and_then(Value::as_object).unwrap_or(&empty);
+        let details = batch
+            .wait
+            .details
+            .as_ref()
+            .and_then(Value::as_object)
+            .unwrap_or(&empty);
         let stored = match settle::stored(&batch.wait, &batch.payload) {
             Some(stored) => stored,
             None => {
@@ -201,14 +236,19 @@ impl Tools for ToolCallsEffect {
                     Ok(policy) => run::all(&self.toolbox, &calls, &self.tool_context(ctx, &policy)).await,
                     Err(error) => {
                         let text = format!("Tool execution failed: {error}");
-                        calls.iter().map(|call| ToolResult::failure(call, text.clone())).collect()
+                        calls
+                            .iter()
+                            .map(|call| ToolResult::failure(call, text.clone()))
+                            .collect()
                     }
                 };
                 let results = results.into_iter().map(ToolResult::into_value).collect();
                 batch::executed(batch::merge_waiting(details, results))
             }
         };
-        let calls = ["tool_calls_for_evidence", "tool_calls"].iter().find_map(|key| details.get(*key)?.as_array());
+        let calls = ["tool_calls_for_evidence", "tool_calls"]
+            .iter()
+            .find_map(|key| details.get(*key)?.as_array());
         let captured = evidence::capture(ctx, calls.map_or(&[], Vec::as_slice), &stored).await;
         ToolsDone {
             stored,

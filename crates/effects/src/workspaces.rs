@@ -10,8 +10,12 @@ use ag_types::{Object, RunId};
 use serde_json::Value;
 
 /// The variables that describe a workspace.
-pub const WORKSPACE_SETTINGS: [&str; 4] =
-    ["workspace_root", "workspace_access_mode", "workspace_allowed_paths", "workspace_ignored_paths"];
+pub const WORKSPACE_SETTINGS: [&str; 4] = [
+    "workspace_root",
+    "workspace_access_mode",
+    "workspace_allowed_paths",
+    "workspace_ignored_paths",
+];
 
 /// The workspaces of this host.
 #[derive(Debug, Clone)]
@@ -25,17 +29,26 @@ pub struct Workspaces {
 impl Workspaces {
     /// Runs may use any directory: for hosts whose clients are trusted with the machine.
     pub fn open(home: &Path) -> Self {
-        Self { home: real(home), roots: None }
+        Self {
+            home: real(home),
+            roots: None,
+        }
     }
 
     /// Runs may use directories below `home`, and `roots` with all below them.
     pub fn confined(home: &Path, roots: &[PathBuf]) -> Self {
-        Self { home: real(home), roots: Some(roots.iter().map(|root| real(root)).collect()) }
+        Self {
+            home: real(home),
+            roots: Some(roots.iter().map(|root| real(root)).collect()),
+        }
     }
 
     /// The settings among the variables of a run, without the rest.
     pub fn settings(vars: &Object) -> Object {
-        WORKSPACE_SETTINGS.iter().filter_map(|key| Some(((*key).to_owned(), vars.get(*key)?.clone()))).collect()
+        WORKSPACE_SETTINGS
+            .iter()
+            .filter_map(|key| Some(((*key).to_owned(), vars.get(*key)?.clone())))
+            .collect()
     }
 
     /// The policy for `settings`. Reads the file system: for blocking threads. The directory is not made.
@@ -47,9 +60,14 @@ impl Workspaces {
             Some(policy) => policy,
             None => return Ok(self.own(settings, run)),
         };
-        let Some(roots) = &self.roots else { return Ok(policy) };
+        let Some(roots) = &self.roots else {
+            return Ok(policy);
+        };
         if !self.permits(roots, policy.root()) {
-            return Err(format!("workspace_root is outside workspace roots: {}", policy.root().display()));
+            return Err(format!(
+                "workspace_root is outside workspace roots: {}",
+                policy.root().display()
+            ));
         }
         // The parts of the policy that reach beyond its root are made anew from what is permitted.
         let mode = match policy.mode() {
@@ -59,12 +77,25 @@ impl Workspaces {
         let list = |key: &str| settings.get(key).map(path_list).unwrap_or_default();
         let mut allowed = list("workspace_allowed_paths");
         allowed.retain(|path| self.permits(roots, &real(path)));
-        Ok(WorkspacePolicy::new(policy.root(), mode, &allowed, &list("workspace_ignored_paths")))
+        Ok(WorkspacePolicy::new(
+            policy.root(),
+            mode,
+            &allowed,
+            &list("workspace_ignored_paths"),
+        ))
     }
 
     fn own(&self, settings: &Object, run: RunId) -> WorkspacePolicy {
-        let ignored = settings.get("workspace_ignored_paths").map(path_list).unwrap_or_default();
-        WorkspacePolicy::new(&self.home.join(run.0.simple().to_string()), AccessMode::WorkspaceOnly, &[], &ignored)
+        let ignored = settings
+            .get("workspace_ignored_paths")
+            .map(path_list)
+            .unwrap_or_default();
+        WorkspacePolicy::new(
+            &self.home.join(run.0.simple().to_string()),
+            AccessMode::WorkspaceOnly,
+            &[],
+            &ignored,
+        )
     }
 
     fn permits(&self, roots: &[PathBuf], path: &Path) -> bool {
@@ -75,7 +106,10 @@ impl Workspaces {
 
 /// A setting as the object that [`Workspaces::policy`] reads.
 pub(crate) fn scope_of(args: &Value) -> Object {
-    args.get("scope").and_then(Value::as_object).cloned().unwrap_or_default()
+    args.get("scope")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// Real as far as it exists.
@@ -117,9 +151,21 @@ mod tests {
             assert_eq!(confined.policy(&settings, run).is_ok(), permitted, "{root}");
             assert!(open.policy(&settings, run).is_ok(), "{root}");
         }
-        let wide = json!({"workspace_root": base.join("root"), "workspace_access_mode": "all_except_ignored"});
-        assert!(confined.policy(&object(wide.clone()), run).expect("policy").resolve("/etc").is_err());
-        assert!(open.policy(&object(wide), run).expect("policy").resolve("/etc").is_ok());
+        let wide =
+            json!({"workspace_root": base.join("root"), "workspace_access_mode": "all_except_ignored"});
+        assert!(
+            confined
+                .policy(&object(wide.clone()), run)
+                .expect("policy")
+                .resolve("/etc")
+                .is_err()
+        );
+        assert!(
+            open.policy(&object(wide), run)
+                .expect("policy")
+                .resolve("/etc")
+                .is_ok()
+        );
         let mounts = json!({"workspace_root": base.join("root/sub"), "workspace_access_mode": "workspace_or_allowed",
             "workspace_allowed_paths": [base.join("secret"), base.join("root")]});
         let policy = confined.policy(&object(mounts), run).expect("policy");
@@ -133,9 +179,16 @@ mod tests {
         let run: RunId = "8d6899dd-0000-4000-8000-000000000001".parse().expect("id");
         let workspaces = Workspaces::open(dir.path());
         let policy = workspaces.policy(&Object::new(), run).expect("policy");
-        assert!(policy.root().ends_with("8d6899dd000040008000000000000001"), "{}", policy.root().display());
+        assert!(
+            policy.root().ends_with("8d6899dd000040008000000000000001"),
+            "{}",
+            policy.root().display()
+        );
         assert!(!policy.root().exists());
-        let error = workspaces.policy(&object(json!({"workspace_root": "/x", "workspace_access_mode": "y"})), run);
+        let error = workspaces.policy(
+            &object(json!({"workspace_root": "/x", "workspace_access_mode": "y"})),
+            run,
+        );
         assert_eq!(error.expect_err("mode"), "Invalid workspace_access_mode: y");
     }
 }

@@ -84,7 +84,7 @@ pub trait LocalRunner: Send + Sync {
 }
 
 /// A reserved slot; dropping it frees it.
-pub trait Slot: Send {
+pub trait Slot: Send + Sync {
     /// Session that will hold the run.
     fn session(&self) -> SessionId;
     /// Hands the run over. `pending` is an effect whose `started` record is committed.
@@ -155,6 +155,7 @@ impl Starter {
             bundle_id: request.bundle_id.as_deref(),
             bundle_version: request.bundle_version.as_deref(),
             flow_id: request.flow_id.as_deref(),
+            draft_test: lifecycle::of_vars(&request.vars).as_ref().is_some_and(lifecycle::is_draft),
             ..BundleRequest::default()
         };
         select::require_target(&asked)?;

@@ -112,11 +112,12 @@ impl Tick {
             payload
         };
         if wait.result_key.is_some() {
-            self.store_result(
-                wait.result_key.as_deref(),
-                state.unwrap_or_else(|| stored.clone()),
-            );
             self.complete_tool_record(&wait, &stored, now);
+        }
+        // The tool record has the results as they came; the state and the resume record what is kept of them.
+        let stored = state.unwrap_or(stored);
+        if wait.result_key.is_some() {
+            self.store_result(wait.result_key.as_deref(), stored.clone());
         }
         self.resume_record(&wait, &stored, now);
         match wait.resume_to_node {

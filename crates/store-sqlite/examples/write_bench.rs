@@ -13,12 +13,13 @@ use std::{
 };
 
 use ag_store::{
-    Commit, CommitOutcome, Counters, NewRun, NewSession, Placement, Rest, RunColumns, RunStore as _, Segment, Start,
+    Commit, CommitOutcome, Counters, NewRun, NewSession, Placement, Rest, RunColumns, RunStore as _, Segment,
+    Start,
 };
 use ag_store_sqlite::{SqliteOptions, SqliteStore};
 use ag_types::{
-    Clock as _, IdGen as _, RunHead, RunId, RunKey, RunStatus, SessionId, SystemClock, SystemIds, SystemScope,
-    TenantScope,
+    Clock as _, IdGen as _, RunHead, RunId, RunKey, RunStatus, SessionId, SystemClock, SystemIds,
+    SystemScope, TenantScope,
 };
 
 const CALLERS: usize = 64;
@@ -28,19 +29,38 @@ const SYSTEM: SystemScope = SystemScope::new("benchmark");
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let scratch = tempfile::tempdir()?;
-    let path = args.next().map_or_else(|| scratch.path().to_owned(), PathBuf::from);
+    let path = args
+        .next()
+        .map_or_else(|| scratch.path().to_owned(), PathBuf::from);
     let mut options = SqliteOptions::new(path);
     options.synchronous = args.next().as_deref().unwrap_or("full").parse()?;
     let seconds: u64 = args.next().as_deref().unwrap_or("4").parse()?;
     let store = SqliteStore::open(options).await?;
     let span = Duration::from_secs(seconds);
 
-    let one = Counted::run(&store, 1, span, |store, _| Box::pin(async move { start_ended(&store).await })).await;
-    let starts = Counted::run(&store, CALLERS, span, |store, _| Box::pin(async move { start_ended(&store).await })).await;
+    let one = Counted::run(&store, 1, span, |store, _| {
+        Box::pin(async move { start_ended(&store).await })
+    })
+    .await;
+    let starts = Counted::run(&store, CALLERS, span, |store, _| {
+        Box::pin(async move { start_ended(&store).await })
+    })
+    .await;
     let session = SystemIds.session_id();
-    store.open_session(&SYSTEM, NewSession { id: session, pool: "default".into(), node: "bench".into() }).await?;
-    let commits =
-        Counted::run(&store, CALLERS, span, move |store, stop| Box::pin(commits(store, session, stop))).await;
+    store
+        .open_session(
+            &SYSTEM,
+            NewSession {
+                id: session,
+                pool: "default".into(),
+                node: "bench".into(),
+            },
+        )
+        .await?;
+    let commits = Counted::run(&store, CALLERS, span, move |store, stop| {
+        Box::pin(commits(store, session, stop))
+    })
+    .await;
     store.close().await?;
     let line = format!(
         "{{\"start_c1_per_s\":{:.0},\"start_c1_cpu_us\":{:.0},\"starts_per_s\":{:.0},\"start_cpu_us\":{:.0},\"commits_per_s\":{:.0},\"commit_cpu_us\":{:.0}}}",
@@ -82,15 +102,28 @@ impl Counted {
             let _ = task.await;
         }
         let count = total.load(Ordering::Relaxed) as f64;
-        Self { rate: count / begun.elapsed().as_secs_f64(), cpu_us: (cpu_seconds() - before) * 1e6 / count.max(1.0) }
+        Self {
+            rate: count / begun.elapsed().as_secs_f64(),
+            cpu_us: (cpu_seconds() - before) * 1e6 / count.max(1.0),
+        }
     }
 }
 
 /// User and system time of this process; Linux counts hundredths of a second.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let ticks = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|text| text.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
     (ticks(11) + ticks(12)) / 100.0
 }
 
@@ -108,7 +141,10 @@ fn columns(status: RunStatus, vars: usize) -> RunColumns {
         meta: "{}".into(),
         output: Some("{\"success\":true}".into()),
         lifecycle: None,
-        counters: Counters { steps: 4, ..Counters::default() },
+        counters: Counters {
+            steps: 4,
+            ..Counters::default()
+        },
         updated_at: SystemClock.now(),
     }
 }
@@ -116,7 +152,11 @@ fn columns(status: RunStatus, vars: usize) -> RunColumns {
 fn segment(first_seq: i64, records: i64) -> Segment {
     let line = format!("{{\"record\":\"{}\"}}", "r".repeat(480));
     let lines = vec![line; records as usize].join("\n");
-    Segment { first_seq, last_seq: first_seq + records - 1, lines: lines.into() }
+    Segment {
+        first_seq,
+        last_seq: first_seq + records - 1,
+        lines: lines.into(),
+    }
 }
 
 fn new_run(id: RunId, placement: Placement, columns: RunColumns, records: i64) -> NewRun {
@@ -128,8 +168,20 @@ fn new_run(id: RunId, placement: Placement, columns: RunColumns, records: i64) -
         parent_run_id: None,
         created_at: SystemClock.now(),
     };
-    let segments = if records > 0 { vec![segment(1, records)] } else { Vec::new() };
-    NewRun { head, pool: "default".into(), bundle_sha256: None, columns, segments, last_seq: records, placement }
+    let segments = if records > 0 {
+        vec![segment(1, records)]
+    } else {
+        Vec::new()
+    };
+    NewRun {
+        head,
+        pool: "default".into(),
+        bundle_sha256: None,
+        columns,
+        segments,
+        last_seq: records,
+        placement,
+    }
 }
 
 async fn start(store: &SqliteStore, run: NewRun) {
@@ -149,7 +201,11 @@ async fn start(store: &SqliteStore, run: NewRun) {
 /// The W1 run: 8 records, 1.2 KB of state, ended in its first tick.
 async fn start_ended(store: &SqliteStore) -> u64 {
     let columns = columns(RunStatus::Completed, 1_200);
-    start(store, new_run(SystemIds.run_id(), Placement::Terminal, columns, 8)).await;
+    start(
+        store,
+        new_run(SystemIds.run_id(), Placement::Terminal, columns, 8),
+    )
+    .await;
     1
 }
 
@@ -158,12 +214,19 @@ async fn commits(store: Arc<SqliteStore>, session: SessionId, stop: Arc<AtomicBo
     let scope = TenantScope::root();
     let id = SystemIds.run_id();
     let placement = Placement::Held { session, epoch: 1 };
-    start(&store, new_run(id, placement, columns(RunStatus::Running, 1_000), 0)).await;
+    start(
+        &store,
+        new_run(id, placement, columns(RunStatus::Running, 1_000), 0),
+    )
+    .await;
     let mut rev = 0;
     while !stop.load(Ordering::Relaxed) {
         let commit = Commit {
             session,
-            key: RunKey { run: id, plane: scope.plane },
+            key: RunKey {
+                run: id,
+                plane: scope.plane,
+            },
             epoch: 1,
             rev,
             rest: Rest::Keep,

@@ -9,8 +9,6 @@ use std::sync::Arc;
 use sqlx::SqliteConnection;
 use tokio::sync::Notify;
 
-/// Log growth between two passive checkpoints: large enough to merge most rewrites of hot pages.
-pub(crate) const PASSIVE_BYTES: usize = 4 * 1024 * 1024;
 /// Page size of the database.
 const PAGE_BYTES: u64 = 4096;
 
@@ -31,7 +29,10 @@ pub(crate) async fn run(mut conn: SqliteConnection, limit: u64, wake: Arc<Notify
 
 /// Pages in the log; `None` when the checkpoint failed.
 async fn checkpoint(conn: &mut SqliteConnection, statement: &'static str) -> Option<u64> {
-    match sqlx::query_as::<_, (i64, i64, i64)>(statement).fetch_one(conn).await {
+    match sqlx::query_as::<_, (i64, i64, i64)>(statement)
+        .fetch_one(conn)
+        .await
+    {
         Ok((busy, pages, done)) => {
             tracing::debug!(statement, busy, pages, done, "checkpoint");
             u64::try_from(pages).ok()

@@ -12,24 +12,34 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     let text = error.to_string();
     match error {
         sqlx::Error::Database(inner) => {
-            let extended = inner.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(0);
+            let extended = inner
+                .code()
+                .and_then(|code| code.parse::<i32>().ok())
+                .unwrap_or(0);
             let primary = extended & 0xff;
             if UNAVAILABLE.contains(&primary) {
                 StoreError::Unavailable(text)
             } else if DAMAGED.contains(&primary) {
-                StoreError::Corrupt { what: "database file", detail: text }
+                StoreError::Corrupt {
+                    what: "database file",
+                    detail: text,
+                }
             } else {
                 StoreError::Internal(text)
             }
         }
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-            StoreError::Unavailable(text)
-        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => StoreError::Unavailable(text),
         _ => StoreError::Internal(text),
     }
 }
 
 /// A value that cannot be what was written.
 pub(crate) fn corrupt(what: &'static str, detail: impl ToString) -> StoreError {
-    StoreError::Corrupt { what, detail: detail.to_string() }
+    StoreError::Corrupt {
+        what,
+        detail: detail.to_string(),
+    }
 }

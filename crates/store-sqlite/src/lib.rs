@@ -14,6 +14,8 @@ mod error;
 mod keys;
 mod migrate;
 mod open;
+#[cfg(test)]
+mod plans;
 mod ports;
 mod rows;
 mod sql;

@@ -13,12 +13,17 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_ini
 /// # Errors
 /// When a statement fails, or the file was written by a newer program.
 pub(crate) async fn migrate(conn: &mut SqliteConnection) -> Result<()> {
-    let stored: i64 =
-        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *conn).await.map_err(store_error)?;
+    let stored: i64 = sqlx::query_scalar("PRAGMA user_version")
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(store_error)?;
     let version = usize::try_from(stored).map_err(|_| corrupt("schema version", stored))?;
     if version > MIGRATIONS.len() {
         let newest = MIGRATIONS.len();
-        return Err(corrupt("schema version", format!("{version} is newer than {newest}, the newest known here")));
+        return Err(corrupt(
+            "schema version",
+            format!("{version} is newer than {newest}, the newest known here"),
+        ));
     }
     for (index, body) in MIGRATIONS.iter().enumerate().skip(version) {
         let target = index + 1;

@@ -16,6 +16,25 @@ pub(crate) use owners::owner_row;
 
 use ag_store::StoreError;
 
+/// Statements with one text, for the test of their plans.
+#[cfg(test)]
+pub(crate) fn statements_for_test() -> Vec<&'static str> {
+    vec![
+        ledger::PAGE,
+        related::CHILDREN,
+        related::DESCENDANTS,
+        related::LIVE_BELOW,
+        run_reads::LISTENER,
+        run_reads::SESSION_LISTENER,
+    ]
+}
+
+/// Statements over many keys, likewise.
+#[cfg(test)]
+pub(crate) fn rows_for_test() -> Vec<&'static crate::sql::RowsSql> {
+    vec![&claim::CLAIMED, &ledger::TAILS]
+}
+
 /// The writer answered with the result of another operation; a defect of this crate.
 pub(crate) fn mismatch() -> StoreError {
     StoreError::Internal("the writer's answer belongs to another operation".to_owned())

@@ -77,7 +77,10 @@ impl<'r> Cursor<'r> {
         self.int32().map(PlaneId)
     }
     pub(crate) fn key(&mut self) -> Result<RunKey> {
-        Ok(RunKey { run: self.run_id()?, plane: self.plane()? })
+        Ok(RunKey {
+            run: self.run_id()?,
+            plane: self.plane()?,
+        })
     }
     pub(crate) fn status(&mut self) -> Result<RunStatus> {
         let text = self.text()?;
@@ -92,14 +95,22 @@ impl<'r> Cursor<'r> {
 }
 
 fn run_id(bytes: &[u8]) -> Result<RunId> {
-    Uuid::from_slice(bytes).map(RunId).map_err(|error| corrupt("run id", error))
+    Uuid::from_slice(bytes)
+        .map(RunId)
+        .map_err(|error| corrupt("run id", error))
 }
 
 fn wait_reason(text: &str) -> Result<WaitReason> {
-    [WaitReason::Event, WaitReason::Until, WaitReason::User, WaitReason::Job, WaitReason::Subworkflow]
-        .into_iter()
-        .find(|reason| reason.as_str() == text)
-        .ok_or_else(|| corrupt("wait reason", text))
+    [
+        WaitReason::Event,
+        WaitReason::Until,
+        WaitReason::User,
+        WaitReason::Job,
+        WaitReason::Subworkflow,
+    ]
+    .into_iter()
+    .find(|reason| reason.as_str() == text)
+    .ok_or_else(|| corrupt("wait reason", text))
 }
 
 /// Columns of [`run_head`].
@@ -174,7 +185,6 @@ pub(crate) fn artifact(row: &SqliteRow) -> Result<ArtifactRow> {
         meta: cursor.shared()?,
     })
 }
-
 
 /// An `i64` that must fit the port's `i16`.
 pub(crate) fn small(value: i64) -> Result<i16, StoreError> {

@@ -18,17 +18,24 @@ impl RowsSql {
     /// `head (row), (row), … tail`: a multi-row `VALUES` list of `columns` parameters each.
     pub(crate) fn values(head: &str, columns: usize, tail: &str) -> Self {
         let row = format!("({})", vec!["?"; columns].join(","));
-        Self { texts: SIZES.map(|size| format!("{head} {} {tail}", vec![row.as_str(); size].join(",")).into()) }
+        Self {
+            texts: SIZES.map(|size| format!("{head} {} {tail}", vec![row.as_str(); size].join(",")).into()),
+        }
     }
 
     /// The statement itself, once per row: the driver runs such a list in one visit to its thread.
     pub(crate) fn repeated(statement: &str) -> Self {
-        Self { texts: SIZES.map(|size| vec![statement; size].join(";").into()) }
+        Self {
+            texts: SIZES.map(|size| vec![statement; size].join(";").into()),
+        }
     }
 
     /// The text for the largest size not above `rows`, and that size.
     pub(crate) fn largest(&self, rows: usize) -> (&Arc<str>, usize) {
-        let index = SIZES.iter().position(|size| *size <= rows).unwrap_or(SIZES.len() - 1);
+        let index = SIZES
+            .iter()
+            .position(|size| *size <= rows)
+            .unwrap_or(SIZES.len() - 1);
         (&self.texts[index], SIZES[index])
     }
 }

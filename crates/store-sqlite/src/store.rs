@@ -1,9 +1,6 @@
 //! The store: shared state of writer and readers.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use ag_store::{Result, StoreError, leases::LeaseTable};
 use ag_types::{Clock, PlaneId, PlaneKey, TenantScope};
@@ -77,7 +74,13 @@ impl SqliteStore {
         shared.planes.write().insert(&TenantScope::root());
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (wake, stop) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let writer = Writer::new(opened.writer, opened.lock, shared.clone(), wake.clone());
+        let writer = Writer::new(
+            opened.writer,
+            opened.lock,
+            shared.clone(),
+            wake.clone(),
+            options.checkpoint_bytes,
+        );
         let checkpoints = checkpoint::run(opened.checkpointer, options.wal_limit, wake, stop.clone());
         let tasks = vec![tokio::spawn(checkpoints), tokio::spawn(writer.run(queue))];
         Ok(Arc::new(Self {

@@ -27,12 +27,18 @@ use tokio::sync::{Notify, mpsc};
 
 pub(crate) use op::{Answer, Job, Op};
 
-use crate::{
-    checkpoint::PASSIVE_BYTES,
-    error::store_error,
-    store::Shared,
-    writer::state::Planes,
-};
+use crate::{error::store_error, store::Shared, writer::state::Planes};
+
+/// Every statement of the shared plan, for the test of their plans.
+#[cfg(test)]
+pub(crate) fn statements_for_test() -> Vec<&'static crate::sql::RowsSql> {
+    let mut all: Vec<_> = statements::Statement::ALL
+        .iter()
+        .map(|statement| statement.sql())
+        .collect();
+    all.extend(load::statements());
+    all
+}
 
 /// Write sets in one transaction.
 const BATCH: usize = 256;
@@ -46,13 +52,29 @@ pub(crate) struct Writer {
     _lock: File,
     shared: Arc<Shared>,
     checkpoint: Arc<Notify>,
-    planes: Planes,
+    /// Bytes between two rings for a checkpoint, and those written since the last.
+    checkpoint_bytes: usize,
     written: usize,
+    planes: Planes,
 }
 
 impl Writer {
-    pub(crate) fn new(conn: SqliteConnection, lock: File, shared: Arc<Shared>, checkpoint: Arc<Notify>) -> Self {
-        Self { conn, _lock: lock, shared, checkpoint, planes: Planes::default(), written: 0 }
+    pub(crate) fn new(
+        conn: SqliteConnection,
+        lock: File,
+        shared: Arc<Shared>,
+        checkpoint: Arc<Notify>,
+        checkpoint_bytes: usize,
+    ) -> Self {
+        Self {
+            conn,
+            _lock: lock,
+            shared,
+            checkpoint,
+            checkpoint_bytes,
+            written: 0,
+            planes: Planes::default(),
+        }
     }
 
     /// Runs until the queue closes or a close is asked for.
@@ -124,7 +146,7 @@ impl Writer {
     /// counts as some of them.
     fn note_written(&mut self, batch: &[Job]) {
         self.written += 32 * 1024 + 2 * batch.iter().map(|job| job.op.weight()).sum::<usize>();
-        if self.written >= PASSIVE_BYTES {
+        if self.written >= self.checkpoint_bytes {
             self.written = 0;
             self.checkpoint.notify_one();
         }

@@ -73,5 +73,9 @@ pub trait ArtifactIndex: Send + Sync {
     /// Replaces `meta` alone (access counters); `false` if absent.
     async fn update_artifact_meta(&self, scope: &TenantScope, artifact_id: &str, meta: &str) -> Result<bool>;
     /// Deletes all artifacts of some owners; the blob ids that no artifact of the plane refers to any more.
-    async fn delete_artifacts_of(&self, scope: &TenantScope, run_ids: &[String]) -> Result<(u64, Vec<String>)>;
+    async fn delete_artifacts_of(
+        &self,
+        scope: &TenantScope,
+        run_ids: &[String],
+    ) -> Result<(u64, Vec<String>)>;
 }

@@ -3,6 +3,7 @@
 //! One mutex around plain maps; every method is one critical section, so it is atomic and never waits. It keeps the
 //! same promises as the databases (the conformance suite runs against it) and forgets all at the end of the process.
 
+mod clock;
 mod commands;
 mod commit;
 mod reads;
@@ -10,6 +11,8 @@ mod registry;
 mod runs;
 mod start;
 mod world;
+
+pub use clock::MovableClock;
 
 use std::sync::Arc;
 
@@ -27,6 +30,9 @@ pub struct FakeStore {
 impl FakeStore {
     /// An empty store with the root plane.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { world: Mutex::new(World::new()), clock }
+        Self {
+            world: Mutex::new(World::new()),
+            clock,
+        }
     }
 }

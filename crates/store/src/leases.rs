@@ -46,6 +46,9 @@ pub struct Ready {
     pub since: Timestamp,
 }
 
+/// Ready runs of one pool and plane, oldest first.
+type Queue = BTreeSet<(Timestamp, RunKey)>;
+
 #[derive(Debug, Clone)]
 struct Session {
     expires_at: Timestamp,
@@ -60,15 +63,26 @@ pub struct LeaseTable {
     held: HashMap<SessionId, HashSet<RunKey>>,
     preempts: BTreeMap<RunKey, Timestamp>,
     ready: HashMap<RunKey, Ready>,
-    queues: BTreeMap<Arc<str>, BTreeMap<PlaneId, BTreeSet<(Timestamp, RunKey)>>>,
+    queues: BTreeMap<Arc<str>, BTreeMap<PlaneId, Queue>>,
     last_epoch: i64,
 }
 
 impl LeaseTable {
+    /// A table whose epochs lie above `last_epoch`: those of former processes that never committed are not known.
+    pub fn after_epoch(last_epoch: i64) -> Self {
+        Self {
+            last_epoch,
+            ..Self::default()
+        }
+    }
+
     /// Registers a session.
     pub fn open_session(&mut self, session: &NewSession, now: Timestamp) {
         let expires_at = now.plus_micros(SESSION_TTL_MICROS);
-        self.sessions.entry(session.id).or_insert(Session { expires_at, dead: false });
+        self.sessions.entry(session.id).or_insert(Session {
+            expires_at,
+            dead: false,
+        });
     }
 
     /// Extends a lease; `false` if the session is dead or unknown.
@@ -84,7 +98,9 @@ impl LeaseTable {
 
     /// True while a session may claim.
     pub fn is_alive(&self, id: SessionId, now: Timestamp) -> bool {
-        self.sessions.get(&id).is_some_and(|session| !session.dead && session.expires_at > now)
+        self.sessions
+            .get(&id)
+            .is_some_and(|session| !session.dead && session.expires_at > now)
     }
 
     /// Ends a session: it claims nothing from now on. Its runs stay owned until they are released.
@@ -101,19 +117,27 @@ impl LeaseTable {
         }
         let held = &self.held;
         let forget = now.plus_micros(-DEAD_KEPT_MICROS);
-        self.sessions.retain(|id, session| !session.dead || session.expires_at > forget || held.contains_key(id));
+        self.sessions
+            .retain(|id, session| !session.dead || session.expires_at > forget || held.contains_key(id));
     }
 
     /// True when a session has expired and is not marked dead.
     pub fn any_expired(&self, now: Timestamp) -> bool {
-        self.sessions.values().any(|session| !session.dead && session.expires_at <= now)
+        self.sessions
+            .values()
+            .any(|session| !session.dead && session.expires_at <= now)
     }
 
     /// Runs of dead sessions, at most `limit`, in key order.
     pub fn orphans(&self, limit: usize) -> Vec<RunKey> {
         let dead = |id: &SessionId| self.sessions.get(id).is_none_or(|session| session.dead);
-        let mut keys: Vec<_> =
-            self.held.iter().filter(|(id, _)| dead(id)).flat_map(|(_, keys)| keys).copied().collect();
+        let mut keys: Vec<_> = self
+            .held
+            .iter()
+            .filter(|(id, _)| dead(id))
+            .flat_map(|(_, keys)| keys)
+            .copied()
+            .collect();
         keys.sort_unstable();
         keys.truncate(limit);
         keys
@@ -142,7 +166,10 @@ impl LeaseTable {
     /// Gives a taken run its epoch: above the stored one and above every one given in this process. `None` if the
     /// run has been taken away meanwhile.
     pub fn set_epoch(&mut self, key: &RunKey, session: SessionId, stored: i64) -> Option<i64> {
-        let lease = self.owners.get_mut(key).filter(|lease| lease.session == session)?;
+        let lease = self
+            .owners
+            .get_mut(key)
+            .filter(|lease| lease.session == session)?;
         self.last_epoch = self.last_epoch.max(stored) + 1;
         lease.epoch = self.last_epoch;
         Some(lease.epoch)
@@ -180,7 +207,13 @@ impl LeaseTable {
             }
             self.remove_ready(&key);
         }
-        self.ready.insert(key, Ready { pool: pool.clone(), since });
+        self.ready.insert(
+            key,
+            Ready {
+                pool: pool.clone(),
+                since,
+            },
+        );
         let planes = self.queues.entry(pool.clone()).or_default();
         planes.entry(key.plane).or_default().insert((since, key));
     }
@@ -202,7 +235,12 @@ impl LeaseTable {
 
     /// Owned runs whose cancel is overdue, at most `limit`.
     pub fn overdue(&self, now: Timestamp, limit: usize) -> Vec<RunKey> {
-        self.preempts.iter().filter(|(_, at)| **at < now).map(|(key, _)| *key).take(limit).collect()
+        self.preempts
+            .iter()
+            .filter(|(_, at)| **at < now)
+            .map(|(key, _)| *key)
+            .take(limit)
+            .collect()
     }
 
     /// Runs of a session with an unanswered cancel.
@@ -214,14 +252,23 @@ impl LeaseTable {
     /// Since when the oldest ready run of a pool waits.
     pub fn oldest_ready(&self, pool: &str) -> Option<Timestamp> {
         let planes = self.queues.get(pool)?;
-        planes.values().filter_map(|queue| queue.first()).map(|(since, _)| *since).min()
+        planes
+            .values()
+            .filter_map(|queue| queue.first())
+            .map(|(since, _)| *since)
+            .min()
     }
 
     /// Ready runs, fair between planes: at most 64 planes from a rotating start; the first run of each plane (oldest
     /// first), then the second of each, and so on.
     pub fn candidates(&self, query: &CandidateQuery) -> Vec<RunKey> {
-        let Some(planes) = self.queues.get(&query.pool) else { return Vec::new() };
-        let after = planes.range((std::ops::Bound::Excluded(query.after_plane), std::ops::Bound::Unbounded));
+        let Some(planes) = self.queues.get(&query.pool) else {
+            return Vec::new();
+        };
+        let after = planes.range((
+            std::ops::Bound::Excluded(query.after_plane),
+            std::ops::Bound::Unbounded,
+        ));
         let before = planes.range(..=query.after_plane);
         let mut places: Vec<(usize, Timestamp, RunKey)> = Vec::new();
         for (_, queue) in after.chain(before).take(CANDIDATE_PLANES) {
@@ -229,11 +276,22 @@ impl LeaseTable {
             places.extend(first.map(|(place, (since, key))| (place, *since, *key)));
         }
         places.sort_unstable();
-        places.into_iter().take(query.limit).map(|(_, _, key)| key).collect()
+        places
+            .into_iter()
+            .take(query.limit)
+            .map(|(_, _, key)| key)
+            .collect()
     }
 
     fn put_owner(&mut self, key: RunKey, session: SessionId, epoch: i64) {
-        self.owners.insert(key, Lease { session, epoch, preempt_at: None });
+        self.owners.insert(
+            key,
+            Lease {
+                session,
+                epoch,
+                preempt_at: None,
+            },
+        );
         self.held.entry(session).or_default().insert(key);
     }
 

@@ -15,6 +15,7 @@
 
 pub mod artifacts;
 pub mod commands;
+pub mod conformance;
 pub mod documents;
 pub mod error;
 pub mod fake;
@@ -32,13 +33,17 @@ pub use owners::{OwnerRow, OwnerStore};
 pub use planes::Planes;
 pub use reads::{LedgerPage, Listener, RelatedRun, RunFilter, RunListRow, RunReads, RunRow, Tail};
 pub use runs::{
-    Beat, CandidateQuery, Claim, ClaimedRun, Commit, CommitOutcome, Counters, Mail, MailKind, NewRun, NewSession,
-    OutMail, Placement, Rest, RunColumns, RunStore, Segment, Start, StartKey, StartOutcome, Sweep, Woken,
+    Beat, CandidateQuery, Claim, ClaimedRun, Commit, CommitOutcome, Counters, Mail, MailKind, NewRun,
+    NewSession, OutMail, Placement, Rest, RunColumns, RunStore, Segment, Start, StartKey, StartOutcome,
+    Sweep, Woken,
 };
 
 /// Result of a store call.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Every port of one database, as the composition root hands it out.
-pub trait Store: RunStore + RunReads + CommandStore + Documents + ArtifactIndex + OwnerStore + Planes {}
+pub trait Store:
+    RunStore + RunReads + CommandStore + Documents + ArtifactIndex + OwnerStore + Planes
+{
+}
 impl<T: RunStore + RunReads + CommandStore + Documents + ArtifactIndex + OwnerStore + Planes> Store for T {}

@@ -11,7 +11,8 @@ pub trait Planes: Send + Sync {
     /// The scope of a plane, created on first use.
     async fn plane(&self, scope: &SystemScope, key: &PlaneKey) -> Result<TenantScope>;
     /// The scope behind a plane id found on a claimed run.
-    async fn plane_by_id(&self, scope: &SystemScope, plane: ag_types::PlaneId) -> Result<Option<TenantScope>>;
+    async fn plane_by_id(&self, scope: &SystemScope, plane: ag_types::PlaneId)
+    -> Result<Option<TenantScope>>;
     /// Every plane, for sweeps and start-up work.
     async fn planes(&self, scope: &SystemScope) -> Result<Vec<TenantScope>>;
 }

@@ -135,12 +135,23 @@ pub trait RunReads: Send + Sync {
     /// The nearest live runs below `run`: children, and through terminal children their children, and so on.
     async fn live_below(&self, scope: &TenantScope, run: RunId) -> Result<Vec<RunId>>;
     /// Records after a cursor.
-    async fn ledger(&self, scope: &TenantScope, run: RunId, after: i64, limit: usize) -> Result<Option<LedgerPage>>;
+    async fn ledger(
+        &self,
+        scope: &TenantScope,
+        run: RunId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Option<LedgerPage>>;
     /// Tails of many runs in one statement.
     async fn tails(&self, scope: &SystemScope, keys: &[RunKey]) -> Result<Vec<Tail>>;
     /// Runs that wait on exactly this key with reason `event`, are not paused and have no unread mail that ends a
     /// wait; ordered by creation, at most 10,000.
     async fn listeners(&self, scope: &TenantScope, wait_key: &str) -> Result<Vec<Listener>>;
     /// Event waits of a session, at most `limit` (for `available_listeners_in_session`).
-    async fn session_listeners(&self, scope: &TenantScope, session_id: &str, limit: usize) -> Result<Vec<Listener>>;
+    async fn session_listeners(
+        &self,
+        scope: &TenantScope,
+        session_id: &str,
+        limit: usize,
+    ) -> Result<Vec<Listener>>;
 }

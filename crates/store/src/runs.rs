@@ -8,7 +8,9 @@
 
 use std::sync::Arc;
 
-use ag_types::{PlaneId, RunHead, RunId, RunKey, RunStatus, SessionId, SystemScope, TenantScope, Timestamp, WaitReason};
+use ag_types::{
+    PlaneId, RunHead, RunId, RunKey, RunStatus, SessionId, SystemScope, TenantScope, Timestamp, WaitReason,
+};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -434,7 +436,8 @@ pub trait RunStore: Send + Sync {
     /// Extends the lease. `false` means that the session is dead: stop everything.
     async fn renew_session(&self, scope: &SystemScope, session: SessionId) -> Result<bool>;
     /// Ends a session: with `clean` its runs become ready without a crash counted, otherwise with one.
-    async fn close_session(&self, scope: &SystemScope, session: SessionId, clean: bool) -> Result<Vec<Woken>>;
+    async fn close_session(&self, scope: &SystemScope, session: SessionId, clean: bool)
+    -> Result<Vec<Woken>>;
 
     /// Claims those of `keys` that are ready and free. `known` pairs a key with a revision whose state the caller
     /// still holds.
@@ -450,7 +453,8 @@ pub trait RunStore: Send + Sync {
     ) -> Result<Claim>;
 
     /// Gives a held run back unchanged, ready again. `false` if the caller does not hold it.
-    async fn release(&self, scope: &SystemScope, session: SessionId, key: RunKey, epoch: i64) -> Result<bool>;
+    async fn release(&self, scope: &SystemScope, session: SessionId, key: RunKey, epoch: i64)
+    -> Result<bool>;
 
     /// Writes one step's worth of one run, fenced by (session, epoch, rev).
     async fn commit(&self, scope: &SystemScope, commit: Commit) -> Result<CommitOutcome>;
@@ -469,7 +473,12 @@ pub trait RunStore: Send + Sync {
 
     /// Appends records to a terminal run (summary, chat). `None` if the run is absent or not terminal; otherwise
     /// the sequence number of the first appended record.
-    async fn append_to_terminal(&self, scope: &TenantScope, run: RunId, lines: &[String]) -> Result<Option<i64>>;
+    async fn append_to_terminal(
+        &self,
+        scope: &TenantScope,
+        run: RunId,
+        lines: &[String],
+    ) -> Result<Option<i64>>;
 
     /// Removes whole runs (all of one tree) with mail, ledger, start keys and commands; holders are fenced.
     /// Returns per-table counts `(runs, ledger_records, commands)`.

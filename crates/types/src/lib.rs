@@ -3,6 +3,7 @@
 //! Only data and its text forms live here; behaviour belongs to the crates that use it.
 
 mod effect;
+mod host;
 mod ids;
 mod ports;
 mod record;
@@ -12,6 +13,7 @@ mod time;
 mod wait;
 
 pub use effect::{Effect, EffectKind};
+pub use host::system_zone;
 pub use ids::{ParseIdError, RunId, RunKey, SessionId, StepId};
 pub use ports::{Clock, IdGen, SystemClock, SystemIds};
 pub use record::{EffectView, RecordView, StepStatus};

@@ -19,6 +19,7 @@ mod router;
 pub mod routes;
 pub mod server;
 mod stream;
+mod workspace;
 
 pub use context::{AppState, CallContext, CsrfCheck, Extensions, NoSessions, Services};
 pub use error::{ApiError, ApiResult};

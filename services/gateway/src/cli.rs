@@ -81,7 +81,7 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             if args.no_runner {
                 overrides = overrides.flag("runner.enabled", false);
             }
-            serve::run(load(overrides)?, &args).await
+            serve::run(load(overrides)?, &env, &args).await
         }
         Command::Config { command } => config_cmd::run(command, load(Overrides::default())?).await,
         Command::Client(command) => {

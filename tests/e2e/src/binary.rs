@@ -12,7 +12,11 @@ use anyhow::{Context as _, Result, ensure};
 pub(crate) fn gateway() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("ABSTRACTGATEWAY_BIN") {
         let path = PathBuf::from(path);
-        ensure!(path.is_file(), "ABSTRACTGATEWAY_BIN names no file: {}", path.display());
+        ensure!(
+            path.is_file(),
+            "ABSTRACTGATEWAY_BIN names no file: {}",
+            path.display()
+        );
         return Ok(path);
     }
     let test = std::env::current_exe().context("path of the test program")?;

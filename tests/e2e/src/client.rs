@@ -74,7 +74,6 @@ impl Api {
     }
 
     /// A request below the address, with the token.
-    #[must_use]
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or(reqwest::Method::GET);
         let request = self.http.request(method, format!("{}{path}", self.base_url));
@@ -136,7 +135,10 @@ impl Api {
     /// It is not, or the gateway cannot use it.
     pub async fn install(&self, bundle: &crate::Bundle) -> Result<()> {
         let reply = self.upload(&bundle.file_name(), bundle.bytes()?).await?.ok()?;
-        ensure!(reply["gateway_reloaded"] == true, "the bundle is not usable: {reply}");
+        ensure!(
+            reply["gateway_reloaded"] == true,
+            "the bundle is not usable: {reply}"
+        );
         Ok(())
     }
 

@@ -52,7 +52,8 @@ impl Flow {
     /// Adds a node with constant inputs, executed after `after` (`node` or `node.handle`).
     #[must_use]
     pub fn step(self, after: &str, id: &str, kind: &str, constants: Value) -> Self {
-        self.node(id, kind, json!({"pinDefaults": constants})).then(after, id)
+        self.node(id, kind, json!({"pinDefaults": constants}))
+            .then(after, id)
     }
 
     /// Execution order: `to` after `from` (`node` or `node.handle`).
@@ -68,7 +69,8 @@ impl Flow {
     pub fn data(mut self, from: &str, to: &str) -> Self {
         let (source, output) = from.split_once('.').unwrap_or((from, ""));
         let (target, input) = to.split_once('.').unwrap_or((to, ""));
-        self.edges.push([source, output, target, input].map(str::to_owned));
+        self.edges
+            .push([source, output, target, input].map(str::to_owned));
         self
     }
 
@@ -103,7 +105,12 @@ impl Flow {
                 outputs.insert(output.as_str(), pin(output));
             }
         }
-        for name in data.get("pinDefaults").and_then(Value::as_object).into_iter().flatten() {
+        for name in data
+            .get("pinDefaults")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
             inputs.entry(name.0.as_str()).or_insert_with(|| pin(name.0));
         }
         let inputs: Vec<_> = inputs.into_values().collect();

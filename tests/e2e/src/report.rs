@@ -26,7 +26,10 @@ impl Report {
         Self {
             row: row.to_owned(),
             seed,
-            violations: invariants.iter().map(|&name| (name.to_owned(), Vec::new())).collect(),
+            violations: invariants
+                .iter()
+                .map(|&name| (name.to_owned(), Vec::new()))
+                .collect(),
             ..Self::default()
         }
     }
@@ -36,9 +39,18 @@ impl Report {
         self.faults += 1;
     }
 
+    /// How many were.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.faults
+    }
+
     /// Something that must never happen did.
     pub fn violation(&mut self, invariant: &str, what: impl Into<String>) {
-        self.violations.entry(invariant.to_owned()).or_default().push(what.into());
+        self.violations
+            .entry(invariant.to_owned())
+            .or_default()
+            .push(what.into());
     }
 
     /// A number that was measured.
@@ -111,7 +123,9 @@ pub fn note(text: &str) {
 /// The seed of a scenario: `AG_E2E_SEED`, else a random one. It is part of the report.
 #[must_use]
 pub fn seed() -> u64 {
-    let given = std::env::var("AG_E2E_SEED").ok().and_then(|text| text.parse().ok());
+    let given = std::env::var("AG_E2E_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok());
     given.unwrap_or_else(rand::random)
 }
 

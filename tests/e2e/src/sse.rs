@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn events_survive_any_cut() {
-        let text = "id: 3\nevent: step\ndata: {\"a\": \"ü\"}\n\n: keep-alive\n\nevent: done\ndata: 1\ndata: 2\n\n";
+        let text =
+            "id: 3\nevent: step\ndata: {\"a\": \"ü\"}\n\n: keep-alive\n\nevent: done\ndata: 1\ndata: 2\n\n";
         let whole = [
             Event {
                 id: Some("3".to_owned()),

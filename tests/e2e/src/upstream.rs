@@ -33,7 +33,8 @@ impl Call {
     pub fn last_user(&self) -> String {
         let messages = self.body["messages"].as_array();
         let last = messages.and_then(|all| all.iter().rev().find(|message| message["role"] == "user"));
-        last.map(|message| message["content"].to_string()).unwrap_or_default()
+        last.map(|message| message["content"].to_string())
+            .unwrap_or_default()
     }
 }
 
@@ -86,8 +87,18 @@ impl FakeUpstream {
     /// The server refuses the script.
     pub async fn script(&self, script: &Value) -> Result<()> {
         let reply = Api::new(&self.base_url, "").post("/_fake/script", script).await?;
-        anyhow::ensure!(reply.status == 200, "the fake upstream refused the script: {}", reply.text);
+        anyhow::ensure!(
+            reply.status == 200,
+            "the fake upstream refused the script: {}",
+            reply.text
+        );
         Ok(())
+    }
+
+    /// File of the journal.
+    #[must_use]
+    pub(crate) fn journal_path(&self) -> PathBuf {
+        self.home.path().join("journal.jsonl")
     }
 
     /// Every request since the server was started, in order of arrival.
@@ -95,11 +106,12 @@ impl FakeUpstream {
     /// # Errors
     /// The journal cannot be read.
     pub fn journal(&self) -> Result<Vec<Call>> {
-        let path: PathBuf = self.home.path().join("journal.jsonl");
+        let path = self.journal_path();
         if !path.is_file() {
             return Ok(Vec::new());
         }
         let text = std::fs::read_to_string(path)?;
+        // The last line may be half written.
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         whole
             .lines()

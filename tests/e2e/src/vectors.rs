@@ -66,7 +66,10 @@ fn judge(profile: &str, count: usize, results: &[Outcome]) -> Result<()> {
         }
     }
     failed.sort();
-    report::note(&format!("{profile}: {passed} passed, {} failed of {count}", failed.len()));
+    report::note(&format!(
+        "{profile}: {passed} passed, {} failed of {count}",
+        failed.len()
+    ));
     if !failed.is_empty() {
         bail!("{} vectors failed: {}", failed.len(), failed.join(" "));
     }
@@ -82,7 +85,9 @@ struct Outcome {
 
 async fn shard(profile: &str, tool_mode: &str, cases: Vec<PathBuf>) -> Result<Outcome> {
     let upstream = FakeUpstream::start().await?;
-    let options = Options::default().tool_mode(tool_mode).upstream(upstream.base_url());
+    let options = Options::default()
+        .tool_mode(tool_mode)
+        .upstream(upstream.base_url());
     let gateway = Gateway::start(options).await?;
     let scratch = tempfile::tempdir()?;
     let report_path = scratch.path().join("report.json");
@@ -90,7 +95,14 @@ async fn shard(profile: &str, tool_mode: &str, cases: Vec<PathBuf>) -> Result<Ou
     let output = Command::new("python3")
         .arg(binary::vectors().join("run_vectors.py"))
         .args(["check", "--configure", "--retries", "0", "--level", &level])
-        .args(["--profile", profile, "--base-url", gateway.base_url(), "--token", gateway.token()])
+        .args([
+            "--profile",
+            profile,
+            "--base-url",
+            gateway.base_url(),
+            "--token",
+            gateway.token(),
+        ])
         .args(["--upstream", upstream.base_url()])
         .arg("--report")
         .arg(&report_path)
@@ -128,7 +140,11 @@ fn cases(profile: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(binary::vectors().join("cases"))? {
         let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let vector: Value = serde_json::from_slice(&std::fs::read(path.join("vector.json"))?)
             .with_context(|| format!("vector {name}"))?;
         let skipped = SKIPPED.iter().any(|pattern| matches(pattern, &name));

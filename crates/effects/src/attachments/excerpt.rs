@@ -47,16 +47,27 @@ pub(super) fn cut(text: &str, range: Range) -> Result<Excerpt, String> {
     let total = text.lines().count();
     let start = usize::try_from(range.start.max(1)).unwrap_or(usize::MAX);
     if let Some(end) = range.end.filter(|end| *end < range.start.max(1)) {
-        return Err(format!("start_line ({start}) cannot be greater than end_line ({end})"));
+        return Err(format!(
+            "start_line ({start}) cannot be greater than end_line ({end})"
+        ));
     }
     if start > total.max(1) {
         return Err(format!("Start line {start} exceeds file length ({total} lines)"));
     }
-    let last = range.end.and_then(|end| usize::try_from(end).ok()).unwrap_or(total).min(total);
+    let last = range
+        .end
+        .and_then(|end| usize::try_from(end).ok())
+        .unwrap_or(total)
+        .min(total);
     let width = last.max(1).to_string().len();
     let mut left = range.budget(text);
-    let mut excerpt =
-        Excerpt { content: String::new(), numbered: String::new(), start, end: last, truncated: false };
+    let mut excerpt = Excerpt {
+        content: String::new(),
+        numbered: String::new(),
+        start,
+        end: last,
+        truncated: false,
+    };
     for (number, line) in (1..=last).zip(text.lines()).skip(start - 1) {
         let chars = line.chars().count().saturating_add(1);
         let first = number == start;
@@ -93,7 +104,11 @@ mod tests {
     use super::*;
 
     fn range(start: i64, end: Option<i64>, max_chars: i64) -> Range {
-        Range { start, end, max_chars }
+        Range {
+            start,
+            end,
+            max_chars,
+        }
     }
 
     #[test]
@@ -107,7 +122,11 @@ mod tests {
             (range(3, None, 2), "th", 3, true),
         ] {
             let excerpt = cut(text, asked).expect("in range");
-            assert_eq!((excerpt.content.as_str(), excerpt.end, excerpt.truncated), (content, end, truncated), "{asked:?}");
+            assert_eq!(
+                (excerpt.content.as_str(), excerpt.end, excerpt.truncated),
+                (content, end, truncated),
+                "{asked:?}"
+            );
         }
         assert_eq!(cut("", range(1, None, 8)).expect("empty").content, "");
     }
@@ -118,15 +137,29 @@ mod tests {
         let excerpt = cut(&text, range(9, Some(10), DEFAULT_CHARS)).expect("lines");
         assert_eq!(excerpt.numbered, " 9: x\n10: x");
         let long = "0123456789\n".repeat(4000);
-        assert!(!cut(&long, range(1, None, DEFAULT_CHARS)).expect("whole").truncated);
+        assert!(
+            !cut(&long, range(1, None, DEFAULT_CHARS))
+                .expect("whole")
+                .truncated
+        );
         assert!(cut(&long, range(2, None, DEFAULT_CHARS)).expect("part").truncated);
-        assert!(cut(&long.repeat(2), range(1, None, DEFAULT_CHARS)).expect("large").truncated);
+        assert!(
+            cut(&long.repeat(2), range(1, None, DEFAULT_CHARS))
+                .expect("large")
+                .truncated
+        );
     }
 
     #[test]
     fn ranges_outside_are_refused() {
         let error = |asked| cut("a\nb", asked).expect_err("refused");
-        assert_eq!(error(range(9, None, 0)), "Start line 9 exceeds file length (2 lines)");
-        assert_eq!(error(range(2, Some(1), 0)), "start_line (2) cannot be greater than end_line (1)");
+        assert_eq!(
+            error(range(9, None, 0)),
+            "Start line 9 exceeds file length (2 lines)"
+        );
+        assert_eq!(
+            error(range(2, Some(1), 0)),
+            "start_line (2) cannot be greater than end_line (1)"
+        );
     }
 }

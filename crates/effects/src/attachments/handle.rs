@@ -12,13 +12,16 @@ const MAX_CANDIDATES: usize = 10;
 
 /// The handle of an attachment: its path, else its file name, else its id.
 pub fn display_handle(meta: &ArtifactMeta) -> &str {
-    let handle = meta.source_path().or_else(|| meta.filename()).unwrap_or(&meta.artifact_id);
+    let handle = meta
+        .source_path()
+        .or_else(|| meta.filename())
+        .unwrap_or(&meta.artifact_id);
     handle.strip_prefix("client:").unwrap_or(handle)
 }
 
 /// The beginning of a content hash, as texts for models show it.
 pub(super) fn short_sha(meta: &ArtifactMeta) -> &str {
-    meta.blob_id.get(..12).unwrap_or(&meta.blob_id)
+    meta.blob_id.get(..8).unwrap_or(&meta.blob_id)
 }
 
 /// What a model asked for.
@@ -33,7 +36,11 @@ pub(super) struct Wanted {
 impl Wanted {
     /// As it is shown in messages.
     pub(super) fn shown(&self) -> &str {
-        if self.handle.is_empty() { &self.artifact_id } else { &self.handle }
+        if self.handle.is_empty() {
+            &self.artifact_id
+        } else {
+            &self.handle
+        }
     }
 }
 
@@ -51,7 +58,7 @@ pub(super) enum Found<'m> {
 pub(super) fn find<'m>(metas: &'m [ArtifactMeta], wanted: &Wanted) -> Found<'m> {
     let of_hash = |meta: &&ArtifactMeta| meta.blob_id.starts_with(&wanted.sha256);
     let ids = [&wanted.artifact_id, &wanted.handle];
-    let by_id = |meta: &&ArtifactMeta| ids.iter().any(|id| *id == &meta.artifact_id);
+    let by_id = |meta: &&ArtifactMeta| ids.contains(&&meta.artifact_id);
     if let Some(meta) = metas.iter().filter(of_hash).find(by_id) {
         return Found::One(meta);
     }
@@ -70,7 +77,8 @@ pub(super) fn find<'m>(metas: &'m [ArtifactMeta], wanted: &Wanted) -> Found<'m> 
             },
         ];
         for tier in tiers {
-            let matches: Vec<&ArtifactMeta> = metas.iter().filter(of_hash).filter(|meta| tier(meta)).collect();
+            let matches: Vec<&ArtifactMeta> =
+                metas.iter().filter(of_hash).filter(|meta| tier(meta)).collect();
             if !matches.is_empty() {
                 return narrowed(matches);
             }
@@ -81,8 +89,10 @@ pub(super) fn find<'m>(metas: &'m [ArtifactMeta], wanted: &Wanted) -> Found<'m> 
 
 fn narrowed(matches: Vec<&ArtifactMeta>) -> Found<'_> {
     let mut seen = HashSet::new();
-    let paths: Vec<&ArtifactMeta> =
-        matches.into_iter().filter(|meta| seen.insert(display_handle(meta))).collect();
+    let paths: Vec<&ArtifactMeta> = matches
+        .into_iter()
+        .filter(|meta| seen.insert(display_handle(meta)))
+        .collect();
     match paths.as_slice() {
         [] => Found::None,
         [first, rest @ ..] if rest.iter().all(|other| other.blob_id == first.blob_id) => Found::One(first),
@@ -100,12 +110,20 @@ pub(super) fn suggestions(metas: &[ArtifactMeta], wanted: &Wanted) -> Vec<Value>
         !stem.is_empty() && handle.contains(stem)
     };
     let (near, far): (Vec<&ArtifactMeta>, Vec<&ArtifactMeta>) = metas.iter().partition(close);
-    near.into_iter().chain(far).take(MAX_SUGGESTIONS).map(facts).collect()
+    near.into_iter()
+        .chain(far)
+        .take(MAX_SUGGESTIONS)
+        .map(facts)
+        .collect()
 }
 
 /// The list of an ambiguous name.
 pub(super) fn candidates(metas: &[&ArtifactMeta]) -> Vec<Value> {
-    metas.iter().take(MAX_CANDIDATES).map(|meta| facts(meta)).collect()
+    metas
+        .iter()
+        .take(MAX_CANDIDATES)
+        .map(|meta| facts(meta))
+        .collect()
 }
 
 fn facts(meta: &ArtifactMeta) -> Value {

@@ -75,9 +75,18 @@ pub async fn keep_read_file(
         guess if guess == ag_artifacts::OCTET_STREAM => "text/plain".to_owned(),
         guess => guess,
     };
-    let new = NewArtifact { run_id: Some(owner_id.clone()), content_type, tags, ..NewArtifact::default() };
+    let new = NewArtifact {
+        run_id: Some(owner_id.clone()),
+        content_type,
+        tags,
+        ..NewArtifact::default()
+    };
     let (meta, row) = crate::artifacts::store_artifact(blobs, scope, new, file.content, now).await?;
-    let owner =
-        OwnerRow { owner_id, session_id: Some(file.session_id.to_owned()), created_at: now, updated_at: now };
+    let owner = OwnerRow {
+        owner_id,
+        session_id: Some(file.session_id.to_owned()),
+        created_at: now,
+        updated_at: now,
+    };
     Ok(Kept { meta, row, owner })
 }

@@ -26,13 +26,14 @@ pub(super) enum Kind {
     Unknown,
 }
 
-/// Whether content of this type is text.
-pub fn is_text_like(content_type: &str) -> bool {
-    kind_of(content_type) == Kind::Text
-}
-
+/// Kind of content of this type.
 pub(super) fn kind_of(content_type: &str) -> Kind {
-    let bare = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let bare = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     if bare.ends_with("/pdf") {
         return Kind::Pdf;
     }

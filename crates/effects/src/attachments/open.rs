@@ -13,7 +13,15 @@ use super::{
 };
 
 /// Other names under which a handle may arrive.
-const HANDLE_NAMES: [&str; 7] = ["path", "file_path", "filename", "file", "name", "attachment", "id"];
+const HANDLE_NAMES: [&str; 7] = [
+    "path",
+    "file_path",
+    "filename",
+    "file",
+    "name",
+    "attachment",
+    "id",
+];
 
 /// What became of an `open_attachment`.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +39,11 @@ impl Opened {
         let mut output = Object::new();
         output.insert("rendered".to_owned(), rendered.into());
         output.extend(more.map(|(key, value)| (key.to_owned(), value)));
-        Self { output: Value::Object(output), error: Some(error.to_owned()), media: None }
+        Self {
+            output: Value::Object(output),
+            error: Some(error.to_owned()),
+            media: None,
+        }
     }
 }
 
@@ -60,21 +72,43 @@ impl SessionFiles<'_> {
         match find(metas, &wanted) {
             Found::One(meta) => self.show(meta, range).await,
             Found::Many(found) => {
-                let names: Vec<String> =
-                    found.iter().map(|meta| format!("@{} (id={})", display_handle(meta), meta.artifact_id)).collect();
-                let rendered =
-                    format!("Several attachments match '{}': {}. Name one by its id.", wanted.shown(), names.join(", "));
-                Opened::failed("multiple matches", rendered, Some(("candidates", candidates(&found).into())))
+                let names: Vec<String> = found
+                    .iter()
+                    .map(|meta| format!("@{} (id={})", display_handle(meta), meta.artifact_id))
+                    .collect();
+                let rendered = format!(
+                    "Several attachments match '{}': {}. Name one by its id.",
+                    wanted.shown(),
+                    names.join(", ")
+                );
+                Opened::failed(
+                    "multiple matches",
+                    rendered,
+                    Some(("candidates", candidates(&found).into())),
+                )
             }
             Found::None => {
                 let list = suggestions(metas, &wanted);
-                let names: Vec<String> =
-                    list.iter().filter_map(|item| Some(format!("@{}", item["handle"].as_str()?))).collect();
+                let names: Vec<String> = list
+                    .iter()
+                    .filter_map(|item| Some(format!("@{}", item["handle"].as_str()?)))
+                    .collect();
                 let rendered = match names.is_empty() {
-                    true => format!("Attachment not found: '{}'. This session has no attachments.", wanted.shown()),
-                    false => format!("Attachment not found: '{}'. Known: {}.", wanted.shown(), names.join(", ")),
+                    true => format!(
+                        "Attachment not found: '{}'. This session has no attachments.",
+                        wanted.shown()
+                    ),
+                    false => format!(
+                        "Attachment not found: '{}'. Known: {}.",
+                        wanted.shown(),
+                        names.join(", ")
+                    ),
                 };
-                Opened::failed("attachment not found", rendered, Some(("suggestions", list.into())))
+                Opened::failed(
+                    "attachment not found",
+                    rendered,
+                    Some(("suggestions", list.into())),
+                )
             }
         }
     }
@@ -113,11 +147,17 @@ pub(super) enum Unreadable {
 }
 
 pub(super) fn text_of(meta: &ArtifactMeta, content: &[u8]) -> Result<Text, Unreadable> {
-    let plain = |text: String| Text { text, derived_from: None };
+    let plain = |text: String| Text {
+        text,
+        derived_from: None,
+    };
     match kind_of(&meta.content_type) {
         Kind::Text => Ok(plain(String::from_utf8_lossy(content).into_owned())),
         Kind::Pdf => match pdf::text_of(content) {
-            Ok(text) => Ok(Text { text, derived_from: Some("pdf") }),
+            Ok(text) => Ok(Text {
+                text,
+                derived_from: Some("pdf"),
+            }),
             Err(reason) => Err(Unreadable::Media(reason)),
         },
         Kind::Media => Err(Unreadable::Media("not a text")),
@@ -140,7 +180,9 @@ fn as_text(meta: &ArtifactMeta, text: &Text, range: Range) -> Opened {
     );
     if excerpt.truncated {
         let next = excerpt.end + 1;
-        rendered.push_str(&format!("\n\n(more follows; go on with start_line={next}, or raise max_chars)"));
+        rendered.push_str(&format!(
+            "\n\n(more follows; go on with start_line={next}, or raise max_chars)"
+        ));
     }
     let mut output = facts(meta, rendered);
     output.insert("content_text".to_owned(), excerpt.content.into());
@@ -150,7 +192,11 @@ fn as_text(meta: &ArtifactMeta, text: &Text, range: Range) -> Opened {
     if let Some(source) = text.derived_from {
         output.insert("derived_from".to_owned(), source.into());
     }
-    Opened { output: Value::Object(output), error: None, media: None }
+    Opened {
+        output: Value::Object(output),
+        error: None,
+        media: None,
+    }
 }
 
 fn as_media(meta: &ArtifactMeta, derived_error: Option<&str>) -> Opened {
@@ -166,7 +212,11 @@ fn as_media(meta: &ArtifactMeta, derived_error: Option<&str>) -> Opened {
     let mut output = facts(meta, rendered);
     output.insert("media".to_owned(), json!([item]));
     output.insert("derived_error".to_owned(), derived_error.into());
-    Opened { output: Value::Object(output), error: None, media: Some(item) }
+    Opened {
+        output: Value::Object(output),
+        error: None,
+        media: Some(item),
+    }
 }
 
 fn facts(meta: &ArtifactMeta, rendered: String) -> Object {
@@ -183,12 +233,24 @@ fn facts(meta: &ArtifactMeta, rendered: String) -> Object {
 fn read_arguments(arguments: &Object) -> Result<(Wanted, Range), String> {
     let spec = catalogue::find(OPEN_ATTACHMENT).ok_or("open_attachment is not available")?;
     let normal = normalise::arguments(spec, arguments).map_err(|error| error.to_string())?;
-    let text = |key: &str| normal.get(key).and_then(Value::as_str).unwrap_or_default().trim().to_owned();
+    let text = |key: &str| {
+        normal
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
     let number = |key: &str| normal.get(key).and_then(Value::as_i64);
-    let mut wanted =
-        Wanted { artifact_id: text("artifact_id"), handle: text("handle"), sha256: text("expected_sha256").to_lowercase() };
+    let mut wanted = Wanted {
+        artifact_id: text("artifact_id"),
+        handle: text("handle"),
+        sha256: text("expected_sha256").to_lowercase(),
+    };
     if wanted.shown().is_empty() {
-        let other = HANDLE_NAMES.iter().find_map(|name| arguments.get(*name).and_then(Value::as_str));
+        let other = HANDLE_NAMES
+            .iter()
+            .find_map(|name| arguments.get(*name).and_then(Value::as_str));
         wanted.handle = other.unwrap_or_default().trim().to_owned();
     }
     let range = Range {

@@ -19,8 +19,16 @@ const MAX_LINE_CHARS: usize = 400;
 const MAX_PATTERN_BYTES: usize = 4 * 1024 * 1024;
 
 /// Names of the argument that holds the path.
-const PATH_NAMES: [&str; 8] =
-    ["file_path", "directory_path", "path", "paths", "filename", "file", "filePath", "directory"];
+const PATH_NAMES: [&str; 8] = [
+    "file_path",
+    "directory_path",
+    "path",
+    "paths",
+    "filename",
+    "file",
+    "filePath",
+    "directory",
+];
 
 impl SessionFiles<'_> {
     /// The answer of a reading tool from the attachment that its path names; `None` when the tool does not read or
@@ -31,37 +39,63 @@ impl SessionFiles<'_> {
             return None;
         }
         let metas = self.list().await.ok()?;
-        let wanted = Wanted { handle, ..Wanted::default() };
-        let Found::One(meta) = find(metas, &wanted) else { return None };
+        let wanted = Wanted {
+            handle,
+            ..Wanted::default()
+        };
+        let Found::One(meta) = find(metas, &wanted) else {
+            return None;
+        };
         let text = match tool {
             "list_files" => listed(meta),
             "search_files" => self.search(meta, arguments).await?,
-            _ => return Some(self.open(&with_id(meta, arguments)).await).filter(|opened| opened.error.is_none()),
+            _ => {
+                return Some(self.open(&with_id(meta, arguments)).await)
+                    .filter(|opened| opened.error.is_none());
+            }
         };
-        Some(Opened { output: text.into(), error: None, media: None })
+        Some(Opened {
+            output: text.into(),
+            error: None,
+            media: None,
+        })
     }
 
     async fn search(&self, meta: &ArtifactMeta, arguments: &Object) -> Option<String> {
         let pattern = arguments.get("pattern").and_then(Value::as_str)?.to_owned();
-        let hits = arguments.get("max_hits").and_then(ag_pyvalue::opt_int).and_then(|n| usize::try_from(n).ok());
+        let hits = arguments
+            .get("max_hits")
+            .and_then(ag_pyvalue::opt_int)
+            .and_then(|n| usize::try_from(n).ok());
         let hits = hits.unwrap_or(DEFAULT_HITS).clamp(1, MAX_HITS);
-        let regex = RegexBuilder::new(&pattern).size_limit(MAX_PATTERN_BYTES).build().ok()?;
+        let regex = RegexBuilder::new(&pattern)
+            .size_limit(MAX_PATTERN_BYTES)
+            .build()
+            .ok()?;
         let content = self.content(meta).await.ok()?;
         let text = text_of(meta, &content).ok()?.text;
         let handle = display_handle(meta).to_owned();
         // A large text takes as long as any file search.
-        let search = move || matches(&text, &regex, hits).map_or_else(
+        let search = move || {
+            matches(&text, &regex, hits).map_or_else(
             || format!("No matches found for pattern '{pattern}'"),
             |lines| format!("Search results for pattern '{pattern}' under '@{handle}' in 1 files:\n\n{handle}:\n{lines}"),
-        );
+        )
+        };
         tokio::task::spawn_blocking(search).await.ok()
     }
 }
 
 fn matches(text: &str, regex: &Regex, hits: usize) -> Option<String> {
-    let mut found = text.lines().zip(1_usize..).filter(|(line, _)| regex.is_match(line));
-    let mut lines: Vec<String> =
-        found.by_ref().take(hits).map(|(line, number)| format!("    {number}: {}", short(line))).collect();
+    let mut found = text
+        .lines()
+        .zip(1_usize..)
+        .filter(|(line, _)| regex.is_match(line));
+    let mut lines: Vec<String> = found
+        .by_ref()
+        .take(hits)
+        .map(|(line, number)| format!("    {number}: {}", short(line)))
+        .collect();
     if found.next().is_some() {
         lines.push("    …".to_owned());
     }
@@ -103,5 +137,7 @@ fn path_argument(arguments: &Object) -> Option<String> {
 }
 
 fn short(line: &str) -> &str {
-    line.char_indices().nth(MAX_LINE_CHARS).map_or(line, |(at, _)| &line[..at])
+    line.char_indices()
+        .nth(MAX_LINE_CHARS)
+        .map_or(line, |(at, _)| &line[..at])
 }

@@ -1,7 +1,11 @@
 //! Asking: with or without a schema, again with more room while the answer is cut.
 
-use ag_providers::structured::{StructuredError, StructuredReply, extract_json, generate};
-use ag_providers::{ChatReply, ChatRequest, ResponseSchema};
+use std::borrow::Cow;
+
+use ag_providers::structured::{
+    StructuredError, StructuredReply, extract_json, generate, parse_reply, validate,
+};
+use ag_providers::{ChatReply, ChatRequest, ResponseSchema, Support};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +48,7 @@ pub(super) enum Data {
 }
 
 enum Once {
-    Text(ChatReply),
+    Text(Box<ChatReply>),
     Structured(Box<StructuredReply>),
     /// Cut before it could be read.
     CutStructured(Box<ChatReply>),
@@ -87,11 +91,17 @@ pub(super) async fn ask(
             continue;
         }
         let (reply, data) = match once {
-            Once::Text(reply) => (reply, Data::Unasked),
+            Once::Text(reply) => (*reply, Data::Unasked),
             Once::Structured(answer) => (answer.reply, Data::Fits(answer.data)),
             Once::CutStructured(reply) => {
                 let data = read_loosely(&reply);
-                (*reply, Data::Fallback { data, error: "structured answer was cut by the token limit".to_owned() })
+                (
+                    *reply,
+                    Data::Fallback {
+                        data,
+                        error: "structured answer was cut by the token limit".to_owned(),
+                    },
+                )
             }
             Once::NoFit(error) if plan.fallback => {
                 request.idempotency_key = key.map(|key| format!("{key}/f"));
@@ -102,7 +112,13 @@ pub(super) async fn ask(
             }
             Once::NoFit(error) => return Err(error),
         };
-        return Ok(Asked { request, reply, data, attempts, cut });
+        return Ok(Asked {
+            request,
+            reply,
+            data,
+            attempts,
+            cut,
+        });
     }
 }
 
@@ -115,9 +131,38 @@ async fn once(
     let model = chosen.client.chat.as_ref();
     let Some(schema) = schema else {
         let reply = model.chat(request.clone(), cancel.clone()).await;
-        return reply.map(Once::Text).map_err(|error| error.to_string());
+        return reply
+            .map(|reply| Once::Text(Box::new(reply)))
+            .map_err(|error| error.to_string());
     };
-    match generate(model, request, schema, chosen.capabilities.structured, cancel).await {
+    let mut support = chosen.capabilities.structured;
+    let mut bound = Cow::Borrowed(request);
+    if !request.tools.is_empty() {
+        // A model that has tools may want to use them first, which is no failure to answer.
+        let mut first = request.clone();
+        first.response_schema = (support == Support::Native).then(|| schema.clone());
+        let reply = model
+            .chat(first, cancel.clone())
+            .await
+            .map_err(|error| error.to_string())?;
+        if !reply.tool_calls.is_empty() || reply.truncated() {
+            return Ok(Once::Text(Box::new(reply)));
+        }
+        let data = parse_reply(reply.content.as_deref().unwrap_or_default()).ok();
+        if let Some(data) = data.filter(|data| validate(&schema.schema, data).is_ok()) {
+            let answer = StructuredReply {
+                data,
+                reply,
+                attempts: 1,
+                native_error: None,
+            };
+            return Ok(Once::Structured(Box::new(answer)));
+        }
+        support = Support::Prompted;
+        let bound = bound.to_mut();
+        bound.idempotency_key = bound.idempotency_key.take().map(|key| format!("{key}/s"));
+    }
+    match generate(model, &bound, schema, support, cancel).await {
         Ok(answer) => Ok(Once::Structured(Box::new(answer))),
         Err(StructuredError::Truncated(reply)) => Ok(Once::CutStructured(reply)),
         Err(error @ StructuredError::NoFit { .. }) => Ok(Once::NoFit(error.to_string())),

@@ -79,12 +79,42 @@ mod tests {
         let object = |value: Value| value.as_object().cloned().unwrap_or_default();
         let table = CapabilityTable::built_in();
         let cases: [(Value, Value, &str, [u64; 3]); 6] = [
-            (json!({}), json!({"max_output_tokens": 16000}), "gpt-4o-mini", [16000, 16000, 16000]),
-            (json!({"params": {"max_tokens": 64}}), json!({}), "gpt-4o-mini", [64, 564, 1128]),
-            (json!({"max_out_tokens": 4000, "max_output_tokens_cap": 5000}), json!({}), "gpt-4o-mini", [4000, 5000, 5000]),
-            (json!({"params": {"max_output_tokens": 0}}), json!({}), "gpt-4o-mini", [16000, 16000, 16000]),
-            (json!({}), json!({"max_output_tokens": null}), "nobody-knows", [4096, 4096, 4096]),
-            (json!({"params": {"max_tokens": 9000}}), json!({}), "nobody-knows", [9000, 9000, 9000]),
+            (
+                json!({}),
+                json!({"max_output_tokens": 16000}),
+                "gpt-4o-mini",
+                [16000, 16000, 16000],
+            ),
+            (
+                json!({"params": {"max_tokens": 64}}),
+                json!({}),
+                "gpt-4o-mini",
+                [64, 564, 1128],
+            ),
+            (
+                json!({"max_out_tokens": 4000, "max_output_tokens_cap": 5000}),
+                json!({}),
+                "gpt-4o-mini",
+                [4000, 5000, 5000],
+            ),
+            (
+                json!({"params": {"max_output_tokens": 0}}),
+                json!({}),
+                "gpt-4o-mini",
+                [16000, 16000, 16000],
+            ),
+            (
+                json!({}),
+                json!({"max_output_tokens": null}),
+                "nobody-knows",
+                [4096, 4096, 4096],
+            ),
+            (
+                json!({"params": {"max_tokens": 9000}}),
+                json!({}),
+                "nobody-knows",
+                [9000, 9000, 9000],
+            ),
         ];
         for (payload, limits, model, expected) in cases {
             let payload = object(payload);

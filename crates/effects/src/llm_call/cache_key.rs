@@ -20,7 +20,10 @@ pub(super) fn of(
     node_id: &str,
     host_default: bool,
 ) -> Result<Option<String>, String> {
-    let explicit = input.param("prompt_cache_key").and_then(Value::as_str).map(|key| key.trim().to_owned());
+    let explicit = input
+        .param("prompt_cache_key")
+        .and_then(Value::as_str)
+        .map(|key| key.trim().to_owned());
     if let Some(binding) = input.param("prompt_cache_binding") {
         let bound = opt_str(binding.get("key").unwrap_or(binding));
         return match (explicit, bound) {
@@ -51,7 +54,12 @@ fn derived(
         Some(other) => coerce_bool(other).unwrap_or(false),
         None => host_default,
     };
-    let session = ctx.run.head.session_id.as_deref().filter(|session| enabled && !session.is_empty())?;
+    let session = ctx
+        .run
+        .head
+        .session_id
+        .as_deref()
+        .filter(|session| enabled && !session.is_empty())?;
     let setting = |key: &str| settings.and_then(|settings| settings.get(key)).and_then(opt_str);
     if let Some(key) = setting("key") {
         return Some(key);

@@ -10,7 +10,9 @@ use ag_providers::{ChatMessage, MessageContent, Role};
 pub(super) fn collapse(messages: &mut [ChatMessage]) {
     let mut seen: HashSet<String> = HashSet::new();
     for message in messages.iter_mut().filter(|message| message.role == Role::Tool) {
-        let MessageContent::Text(text) = &message.content else { continue };
+        let MessageContent::Text(text) = &message.content else {
+            continue;
+        };
         let Some(shown) = Shown::parse(text) else { continue };
         if seen.contains(text) {
             message.content = shown.reference().into();
@@ -39,13 +41,18 @@ impl<'a> Shown<'a> {
         };
         let (header, body) = rest.split_once('\n')?;
         let name = header.rfind(" (").map_or(header, |at| &header[..at]);
-        let numbers = || body.lines().filter_map(|line| line.split_once(':')?.0.trim().parse::<u64>().ok());
-        let lines = numbers().next().zip(numbers().last());
+        let numbers = || {
+            body.lines()
+                .filter_map(|line| line.split_once(':')?.0.trim().parse::<u64>().ok())
+        };
+        let lines = numbers().next().zip(numbers().next_back());
         Some(Self { tool, name, lines })
     }
 
     fn reference(&self) -> String {
-        let lines = self.lines.map_or(String::new(), |(first, last)| format!(" lines {first}-{last}"));
+        let lines = self
+            .lines
+            .map_or(String::new(), |(first, last)| format!(" lines {first}-{last}"));
         format!(
             "[{}]: (duplicate) File already shown above: {}{lines}. Call {} again if you need it here once more.",
             self.tool, self.name, self.tool
@@ -62,13 +69,18 @@ mod tests {
         let text = "[read_file]: File: /w/a.txt (2 lines)\n\n1: one\n2: two";
         let other = "[read_file]: File: /w/a.txt (2 lines)\n\n2: two";
         let plain = "[execute_command]: File: same";
-        let mut messages: Vec<_> =
-            [text, other, text, plain, plain].map(|text| ChatMessage::tool("c", text)).into();
+        let mut messages: Vec<_> = [text, other, text, plain, plain]
+            .map(|text| ChatMessage::tool("c", text))
+            .into();
         messages.push(ChatMessage::user(text));
         collapse(&mut messages);
         let texts: Vec<_> = messages.iter().map(|message| message.content.text()).collect();
         assert_eq!(&texts[..2], [text, other]);
-        assert!(texts[2].starts_with("[read_file]: (duplicate) File already shown above: /w/a.txt lines 1-2."), "{}", texts[2]);
+        assert!(
+            texts[2].starts_with("[read_file]: (duplicate) File already shown above: /w/a.txt lines 1-2."),
+            "{}",
+            texts[2]
+        );
         assert_eq!(&texts[3..], [plain, plain, text]);
     }
 }

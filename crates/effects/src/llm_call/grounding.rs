@@ -21,7 +21,9 @@ pub(super) fn strip_echo(text: String) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();
     while let Some(start) = rest.find(GROUNDING_OPEN) {
-        let Some(end) = rest[start..].find(GROUNDING_CLOSE) else { break };
+        let Some(end) = rest[start..].find(GROUNDING_CLOSE) else {
+            break;
+        };
         out.push_str(&rest[..start]);
         rest = rest[start + end + GROUNDING_CLOSE.len()..].trim_start_matches(['\r', '\n', ' ']);
     }

@@ -17,7 +17,11 @@ pub(super) struct Input<'a> {
 
 impl<'a> Input<'a> {
     pub(super) fn new(payload: &'a Object, vars: &'a Object) -> Self {
-        Self { payload, params: payload.get("params").and_then(Value::as_object), vars }
+        Self {
+            payload,
+            params: payload.get("params").and_then(Value::as_object),
+            vars,
+        }
     }
 
     /// # Errors
@@ -29,7 +33,8 @@ impl<'a> Input<'a> {
             return Ok(());
         }
         Err(if media || output {
-            "llm_call requires payload.prompt, payload.messages, payload.text, or media with payload.output".to_owned()
+            "llm_call requires payload.prompt, payload.messages, payload.text, or media with payload.output"
+                .to_owned()
         } else {
             "llm_call requires payload.prompt or payload.messages".to_owned()
         })
@@ -37,7 +42,9 @@ impl<'a> Input<'a> {
 
     /// Whether pictures, speech or the like are asked for.
     pub(super) fn makes_media(&self) -> bool {
-        ["output", "outputs"].iter().any(|key| self.payload.get(*key).is_some_and(truthy))
+        ["output", "outputs"]
+            .iter()
+            .any(|key| self.payload.get(*key).is_some_and(truthy))
     }
 
     /// The prompt as recorded, time block included; `text` stands in for an empty one.
@@ -49,17 +56,23 @@ impl<'a> Input<'a> {
     }
 
     pub(super) fn messages(&self) -> &'a [Value] {
-        self.payload.get("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        self.payload
+            .get("messages")
+            .and_then(Value::as_array)
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Messages of the run's context, for a call that wants them and has none of its own.
     pub(super) fn context_messages(&self) -> &'a [Value] {
         let list = vars::get_path(self.vars, "context.messages").and_then(Value::as_array);
-        list.filter(|_| self.includes_context()).map_or(&[], Vec::as_slice)
+        list.filter(|_| self.includes_context())
+            .map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn includes_context(&self) -> bool {
-        ["include_context", "use_context"].iter().any(|key| self.flag(key) == Some(true))
+        ["include_context", "use_context"]
+            .iter()
+            .any(|key| self.flag(key) == Some(true))
     }
 
     pub(super) fn system_prompt(&self) -> Option<String> {
@@ -68,7 +81,10 @@ impl<'a> Input<'a> {
     }
 
     pub(super) fn tools(&self) -> &'a [Value] {
-        self.payload.get("tools").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        self.payload
+            .get("tools")
+            .and_then(Value::as_array)
+            .map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn payload(&self) -> &'a Object {
@@ -90,11 +106,15 @@ impl<'a> Input<'a> {
     }
 
     pub(super) fn base_url(&self) -> Option<String> {
-        self.param("base_url").or_else(|| value_of(self.payload, "base_url")).and_then(ag_pyvalue::opt_str)
+        self.param("base_url")
+            .or_else(|| value_of(self.payload, "base_url"))
+            .and_then(ag_pyvalue::opt_str)
     }
 
     pub(super) fn response_schema(&self) -> Option<&'a Value> {
-        self.payload.get("response_schema").filter(|schema| truthy(schema))
+        self.payload
+            .get("response_schema")
+            .filter(|schema| truthy(schema))
     }
 
     pub(super) fn response_schema_name(&self) -> Option<String> {
@@ -106,7 +126,9 @@ impl<'a> Input<'a> {
     }
 
     pub(super) fn thinking(&self) -> Option<Value> {
-        self.param("thinking").or_else(|| self.runtime("thinking")).cloned()
+        self.param("thinking")
+            .or_else(|| self.runtime("thinking"))
+            .cloned()
     }
 
     /// Budget of the request in estimated tokens.
@@ -114,14 +136,23 @@ impl<'a> Input<'a> {
         if self.runtime("disable_input_trimming").is_some_and(truthy) {
             return None;
         }
-        positive(value_of(self.payload, "max_input_tokens")).or_else(|| positive(self.limit("max_input_tokens")))
+        positive(value_of(self.payload, "max_input_tokens"))
+            .or_else(|| positive(self.limit("max_input_tokens")))
     }
 
     /// Budget of the answer: of the parameters, of the payload, of the run. Values of 0 and below mean none.
     pub(super) fn max_output_tokens(&self) -> Option<u64> {
-        let params = ["max_output_tokens", "max_tokens"].iter().find_map(|key| self.param(key));
-        let payload = || ["max_output_tokens", "max_out_tokens"].iter().find_map(|key| value_of(self.payload, key));
-        let given = params.or_else(payload).or_else(|| self.limit("max_output_tokens"));
+        let params = ["max_output_tokens", "max_tokens"]
+            .iter()
+            .find_map(|key| self.param(key));
+        let payload = || {
+            ["max_output_tokens", "max_out_tokens"]
+                .iter()
+                .find_map(|key| value_of(self.payload, key))
+        };
+        let given = params
+            .or_else(payload)
+            .or_else(|| self.limit("max_output_tokens"));
         positive(given)
     }
 
@@ -133,7 +164,9 @@ impl<'a> Input<'a> {
 
     /// A number of the parameters.
     pub(super) fn float(&self, key: &str) -> Option<f64> {
-        self.param(key).and_then(opt_float).filter(|value| value.is_finite())
+        self.param(key)
+            .and_then(opt_float)
+            .filter(|value| value.is_finite())
     }
 
     /// A whole number of the parameters.
@@ -144,9 +177,12 @@ impl<'a> Input<'a> {
     pub(super) fn stop(&self) -> Vec<String> {
         match self.param("stop") {
             Some(Value::String(text)) if !text.is_empty() => vec![text.clone()],
-            Some(Value::Array(items)) => {
-                items.iter().filter_map(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned).collect()
-            }
+            Some(Value::Array(items)) => items
+                .iter()
+                .filter_map(Value::as_str)
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+                .collect(),
             _ => Vec::new(),
         }
     }
@@ -160,7 +196,10 @@ impl<'a> Input<'a> {
 
     /// Further members of the request body.
     pub(super) fn extra_body(&self) -> Object {
-        self.param("extra_body").and_then(Value::as_object).cloned().unwrap_or_default()
+        self.param("extra_body")
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// A member of `params` that is neither absent nor null.
@@ -180,11 +219,6 @@ impl<'a> Input<'a> {
     /// A boolean of the payload; texts such as `"true"` count.
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
         value_of(self.payload, key).and_then(coerce_bool)
-    }
-
-    /// Workspace and session variables of the run.
-    pub(super) fn vars(&self) -> &'a Object {
-        self.vars
     }
 }
 

@@ -41,8 +41,16 @@ pub(super) struct Item {
 impl Item {
     /// `"path"`, `{"$artifact" | "artifact_id", ..}` or `{url | file_path, ..}`; anything else is left out.
     fn parse(value: &Value) -> Option<Self> {
-        let plain = |source| Self { source, content_type: None, filename: None, role: None };
-        let located = |text: String| match text.starts_with("http://") || text.starts_with("https://") || text.starts_with("data:") {
+        let plain = |source| Self {
+            source,
+            content_type: None,
+            filename: None,
+            role: None,
+        };
+        let located = |text: String| match text.starts_with("http://")
+            || text.starts_with("https://")
+            || text.starts_with("data:")
+        {
             true => Source::Url(text),
             false => Source::Path(text),
         };
@@ -75,11 +83,19 @@ impl Item {
             }
             // May be presigned or hold the content.
             Source::Url(url) => {
-                let kind = if url.starts_with("data:") { "data" } else { "remote" };
+                let kind = if url.starts_with("data:") {
+                    "data"
+                } else {
+                    "remote"
+                };
                 map.insert("url".into(), format!("({kind})").into());
             }
         }
-        for (key, value) in [("content_type", &self.content_type), ("filename", &self.filename), ("role", &self.role)] {
+        for (key, value) in [
+            ("content_type", &self.content_type),
+            ("filename", &self.filename),
+            ("role", &self.role),
+        ] {
             map.extend(value.as_ref().map(|value| (key.to_owned(), json!(value))));
         }
         Value::Object(map)
@@ -109,7 +125,11 @@ impl Item {
 
 /// Attachments that tools of earlier steps queued.
 pub(super) fn pending(input: &Input<'_>) -> Vec<Value> {
-    input.runtime("pending_media").and_then(Value::as_array).cloned().unwrap_or_default()
+    input
+        .runtime("pending_media")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// Attachments of the payload, then the queued ones, each once.
@@ -136,7 +156,9 @@ impl Limits {
         let host = Some(settings.max_attachment_bytes).filter(|limit| *limit > 0);
         Self {
             inline: positive(input.param("max_inline_attachment_bytes")).unwrap_or(MAX_INLINE_BYTES),
-            attachment: positive(input.runtime("max_attachment_bytes")).or(host).unwrap_or(MAX_ATTACHMENT_BYTES),
+            attachment: positive(input.runtime("max_attachment_bytes"))
+                .or(host)
+                .unwrap_or(MAX_ATTACHMENT_BYTES),
         }
     }
 }
@@ -164,7 +186,10 @@ pub(super) async fn attach(
     if items.is_empty() {
         return Ok(warnings);
     }
-    let at = match conversation.iter().rposition(|message| message.role == Role::User) {
+    let at = match conversation
+        .iter()
+        .rposition(|message| message.role == Role::User)
+    {
         Some(at) => at,
         None => {
             conversation.push(ChatMessage::user(""));
@@ -182,7 +207,10 @@ pub(super) async fn attach(
         }
         let loaded = load(ctx, item, limits).await?;
         if is_text(&loaded.content_type) {
-            append(&mut conversation[at].content, &written_out(&loaded, limits.inline, &mut warnings));
+            append(
+                &mut conversation[at].content,
+                &written_out(&loaded, limits.inline, &mut warnings),
+            );
         } else {
             parts.push(part(loaded, capabilities)?);
         }
@@ -201,63 +229,94 @@ pub(super) async fn attach(
 }
 
 async fn load(ctx: &EffectCtx<'_>, item: &Item, limits: &Limits) -> Result<Loaded, String> {
-    let too_large = || format!("Attachment '{}' is larger than {} bytes", item.label(), limits.attachment);
-    let loaded = match &item.source {
-        Source::Artifact(id) => artifact(ctx, item, id, limits).await?,
-        Source::Path(path) => Some(file(ctx, item, path, limits.attachment).await?),
+    match &item.source {
+        Source::Artifact(id) => artifact(ctx, item, id, limits.attachment).await,
+        Source::Path(path) => file(ctx, item, path, limits.attachment).await,
         Source::Url(url) => match data_url(url) {
-            Some(MediaSource::Inline { content_type, data }) => {
-                Some(Loaded { label: item.label().to_owned(), content_type, data })
+            Some(MediaSource::Inline { content_type, data }) if data.len() as u64 <= limits.attachment => {
+                Ok(Loaded {
+                    label: item.label().to_owned(),
+                    content_type,
+                    data,
+                })
             }
-            _ => None,
+            _ => Err(too_large(item.label(), limits.attachment)),
         },
-    };
-    loaded.filter(|loaded| loaded.data.len() as u64 <= limits.attachment).ok_or_else(too_large)
+    }
 }
 
-/// `None` when it is too large to be read.
-async fn artifact(ctx: &EffectCtx<'_>, item: &Item, id: &str, limits: &Limits) -> Result<Option<Loaded>, String> {
+fn too_large(label: &str, limit: u64) -> String {
+    format!("Attachment '{label}' is larger than {limit} bytes")
+}
+
+async fn artifact(ctx: &EffectCtx<'_>, item: &Item, id: &str, limit: u64) -> Result<Loaded, String> {
     let missing = || format!("Artifact '{id}' not found");
-    let row = ctx.store.artifact(ctx.scope, id).await.map_err(|error| error.to_string())?.ok_or_else(missing)?;
-    if u64::try_from(row.size_bytes).unwrap_or(0) > limits.attachment {
-        return Ok(None);
+    let row = ctx.store.artifact(ctx.scope, id).await;
+    let row = row.map_err(|error| error.to_string())?.ok_or_else(missing)?;
+    let meta: Option<ArtifactMeta> = serde_json::from_str(&row.meta).ok();
+    let named = meta
+        .as_ref()
+        .and_then(|meta| meta.filename().or_else(|| meta.source_path()));
+    let label = item.filename.as_deref().or(named).unwrap_or(id).to_owned();
+    if u64::try_from(row.size_bytes).unwrap_or(0) > limit {
+        return Err(too_large(&label, limit));
     }
     let blob = BlobId::parse(&row.blob_id).ok_or_else(missing)?;
     let data = ctx.blobs.get(&blob_scope(ctx.scope), &blob).await;
     let data = data.map_err(|error| error.to_string())?.ok_or_else(missing)?;
-    let meta: Option<ArtifactMeta> = serde_json::from_str(&row.meta).ok();
-    let named = meta.as_ref().and_then(|meta| meta.filename().or_else(|| meta.source_path()));
-    let label = item.filename.as_deref().or(named).unwrap_or(id).to_owned();
-    Ok(Some(Loaded { label, content_type: row.content_type, data }))
+    Ok(Loaded {
+        label,
+        content_type: row.content_type,
+        data,
+    })
 }
 
 /// A file of the run's workspace; other files of the machine are not reachable.
 async fn file(ctx: &EffectCtx<'_>, item: &Item, path: &str, limit: u64) -> Result<Loaded, String> {
     let policy = WorkspacePolicy::from_vars(&ctx.run.vars).map_err(|error| error.to_string())?;
-    let policy = policy.ok_or_else(|| format!("Media file '{path}' cannot be read: the run has no workspace"))?;
+    let policy =
+        policy.ok_or_else(|| format!("Media file '{path}' cannot be read: the run has no workspace"))?;
     let name = path.to_owned();
     let read = move || -> Result<Vec<u8>, String> {
         let unreadable = |_| format!("Media file '{name}' not found");
         let real = policy.resolve(&name).map_err(|error| error.to_string())?;
         if std::fs::metadata(&real).map_err(unreadable)?.len() > limit {
-            return Err(format!("Attachment '{name}' is larger than {limit} bytes"));
+            return Err(too_large(&name, limit));
         }
         std::fs::read(&real).map_err(unreadable)
     };
-    let data = tokio::task::spawn_blocking(read).await.map_err(|_| format!("Media file '{path}' not found"))??;
-    let content_type = item.content_type.clone().unwrap_or_else(|| guess_content_type(path));
-    Ok(Loaded { label: item.label().to_owned(), content_type, data: data.into() })
+    let data = tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|_| format!("Media file '{path}' not found"))??;
+    let content_type = item
+        .content_type
+        .clone()
+        .unwrap_or_else(|| guess_content_type(path));
+    Ok(Loaded {
+        label: item.label().to_owned(),
+        content_type,
+        data: data.into(),
+    })
 }
 
 fn is_text(content_type: &str) -> bool {
     let mime = bare(content_type);
     let by_kind = matches!(render_kind(&mime), "code" | "json" | "markdown" | "html" | "text");
-    let structured = ["yaml", "xml", "toml", "csv", "sql", "x-sh"].iter().any(|word| mime.contains(word));
-    by_kind || mime.starts_with("text/") || (mime.starts_with("application/") && structured && !mime.contains("openxml"))
+    let structured = ["yaml", "xml", "toml", "csv", "sql", "x-sh"]
+        .iter()
+        .any(|word| mime.contains(word));
+    by_kind
+        || mime.starts_with("text/")
+        || (mime.starts_with("application/") && structured && !mime.contains("openxml"))
 }
 
 fn bare(content_type: &str) -> String {
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
 }
 
 fn written_out(loaded: &Loaded, limit: u64, warnings: &mut Vec<String>) -> String {
@@ -297,8 +356,15 @@ fn text_part(part: &mut ContentPart) -> Option<&mut String> {
 /// not known to be deaf.
 fn part(loaded: Loaded, capabilities: &ModelCapabilities) -> Result<ContentPart, String> {
     let mime = bare(&loaded.content_type);
-    let Loaded { label, content_type, data } = loaded;
-    let source = MediaSource::Inline { content_type: mime.clone(), data };
+    let Loaded {
+        label,
+        content_type,
+        data,
+    } = loaded;
+    let source = MediaSource::Inline {
+        content_type: mime.clone(),
+        data,
+    };
     match mime.split_once('/') {
         Some(("image", _)) => Ok(ContentPart::Image(source)),
         Some(("audio", kind)) if capabilities.audio || capabilities.source == "default" => {
@@ -307,10 +373,18 @@ fn part(loaded: Loaded, capabilities: &ModelCapabilities) -> Result<ContentPart,
                 "wav" | "x-wav" | "wave" | "vnd.wave" => "wav",
                 other => other.trim_start_matches("x-"),
             };
-            Ok(ContentPart::Audio { source, format: format.to_owned() })
+            Ok(ContentPart::Audio {
+                source,
+                format: format.to_owned(),
+            })
         }
-        Some(("application", "pdf")) => Ok(ContentPart::File { source, filename: label }),
-        _ => Err(format!("Attachment '{label}' ({content_type}) cannot be given to this model")),
+        Some(("application", "pdf")) => Ok(ContentPart::File {
+            source,
+            filename: label,
+        }),
+        _ => Err(format!(
+            "Attachment '{label}' ({content_type}) cannot be given to this model"
+        )),
     }
 }
 

@@ -11,7 +11,11 @@ use super::media::data_url;
 
 /// The messages of the payload (else of the run's context, where wanted), then the prompt.
 pub(super) fn conversation(input: &Input<'_>) -> Vec<ChatMessage> {
-    let recorded = if input.messages().is_empty() { input.context_messages() } else { input.messages() };
+    let recorded = if input.messages().is_empty() {
+        input.context_messages()
+    } else {
+        input.messages()
+    };
     let mut messages: Vec<ChatMessage> = recorded.iter().filter_map(message).collect();
     messages.extend(input.prompt().map(ChatMessage::user));
     messages
@@ -29,7 +33,12 @@ fn message(value: &Value) -> Option<ChatMessage> {
     }
     message.name = super::text_of(map, "name");
     // The client of the reference keeps this summary for itself; it repeats what the conversation holds.
-    let repeats = role == Role::System && message.content.text().trim_start().starts_with("Recent tool activity");
+    let repeats = role == Role::System
+        && message
+            .content
+            .text()
+            .trim_start()
+            .starts_with("Recent tool activity");
     (!repeats).then_some(message)
 }
 
@@ -48,7 +57,9 @@ fn part(value: &Value) -> ContentPart {
     let image = || {
         let image = value.get("image_url")?;
         let url = image.as_str().or_else(|| image.get("url")?.as_str())?;
-        Some(ContentPart::Image(data_url(url).unwrap_or_else(|| MediaSource::Url(url.to_owned()))))
+        Some(ContentPart::Image(
+            data_url(url).unwrap_or_else(|| MediaSource::Url(url.to_owned())),
+        ))
     };
     let known = match text("type") {
         Some("image_url") => image(),
@@ -65,16 +76,29 @@ fn part(value: &Value) -> ContentPart {
 fn call(value: &Value) -> Option<ToolCall> {
     let inner = value.get("function").unwrap_or(value);
     let name = inner.get("name").and_then(ag_pyvalue::opt_str)?;
-    let id = ["id", "call_id"].iter().find_map(|key| value.get(*key).and_then(ag_pyvalue::opt_str));
-    Some(ToolCall::from_wire(id, name, inner.get("arguments").cloned().unwrap_or_default()))
+    let id = ["id", "call_id"]
+        .iter()
+        .find_map(|key| value.get(*key).and_then(ag_pyvalue::opt_str));
+    Some(ToolCall::from_wire(
+        id,
+        name,
+        inner.get("arguments").cloned().unwrap_or_default(),
+    ))
 }
 
 /// Joins what stands at the front into one system message with the grounding paragraph, and repairs what trimming may
 /// have torn: a result whose call is gone is shown as a user's text, because servers refuse it otherwise.
 pub(super) fn finish(messages: &mut Vec<ChatMessage>, system_prompt: Option<&str>) {
-    let leading = messages.iter().take_while(|message| message.role == Role::System).count();
+    let leading = messages
+        .iter()
+        .take_while(|message| message.role == Role::System)
+        .count();
     let texts = messages.drain(..leading).map(|message| message.content.text());
-    let mut parts: Vec<String> = system_prompt.map(str::to_owned).into_iter().chain(texts).collect();
+    let mut parts: Vec<String> = system_prompt
+        .map(str::to_owned)
+        .into_iter()
+        .chain(texts)
+        .collect();
     parts.retain(|text| !text.trim().is_empty());
     parts.push(grounding::PARAGRAPH.to_owned());
     messages.insert(0, ChatMessage::system(parts.join("\n\n")));

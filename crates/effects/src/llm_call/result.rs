@@ -62,8 +62,9 @@ fn content(reply: &ChatReply) -> Option<String> {
 
 fn tool_calls(reply: &ChatReply) -> Option<Vec<Value>> {
     let calls = reply.tool_calls.iter();
-    let calls: Vec<Value> =
-        calls.map(|call| json!({"name": call.name, "arguments": call.arguments, "call_id": call.id})).collect();
+    let calls: Vec<Value> = calls
+        .map(|call| json!({"name": call.name, "arguments": call.arguments, "call_id": call.id}))
+        .collect();
     (!calls.is_empty()).then_some(calls)
 }
 
@@ -75,20 +76,37 @@ fn metadata(made: &Made<'_>) -> Object {
     let asked = made.asked;
     let mut metadata = Object::new();
     metadata.insert("_provider_request".into(), provider_request(made));
-    let grounding = asked.request.messages.iter().rev().find_map(|message| block_of(&message.content.text()));
+    let grounding = asked
+        .request
+        .messages
+        .iter()
+        .rev()
+        .find_map(|message| block_of(&message.content.text()));
     metadata.extend(grounding.map(|block| ("runtime_grounding".to_owned(), block)));
     let mut observed = json!({"llm_generate_kwargs": kwargs(made)});
     if let (Data::Fits(_), Some(map)) = (&asked.data, observed.as_object_mut()) {
-        map.insert("usage".into(), json!(asked.reply.usage.map(|usage| usage.to_value())));
+        map.insert(
+            "usage".into(),
+            json!(asked.reply.usage.map(|usage| usage.to_value())),
+        );
     }
     metadata.insert("_runtime_observability".into(), observed);
     if asked.attempts.len() > 1 || asked.cut {
-        metadata.insert("_truncation".into(), json!({"attempts": asked.attempts, "resolved": !asked.cut}));
+        metadata.insert(
+            "_truncation".into(),
+            json!({"attempts": asked.attempts, "resolved": !asked.cut}),
+        );
     }
     if let Data::Fallback { data, error } = &asked.data {
-        metadata.insert("_structured_output_fallback".into(), json!({"used": true, "error": error}));
+        metadata.insert(
+            "_structured_output_fallback".into(),
+            json!({"used": true, "error": error}),
+        );
         if data.is_none() {
-            metadata.insert("_structured_output_parse_error".into(), "the reply is not valid JSON".into());
+            metadata.insert(
+                "_structured_output_parse_error".into(),
+                "the reply is not valid JSON".into(),
+            );
         }
     }
     let warnings: Vec<&String> = made.warnings.iter().chain(&asked.reply.warnings).collect();
@@ -136,7 +154,16 @@ fn kwargs(made: &Made<'_>) -> Object {
 
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    let words = ["api_key", "apikey", "authorization", "secret", "password", "credential", "headers", "base_url"];
+    let words = [
+        "api_key",
+        "apikey",
+        "authorization",
+        "secret",
+        "password",
+        "credential",
+        "headers",
+        "base_url",
+    ];
     words.iter().any(|word| key.contains(word)) || key == "token" || key.ends_with("_token")
 }
 
@@ -170,9 +197,7 @@ pub(super) fn context_turn(made: &Made<'_>, node_id: &str) -> Option<VarChange> 
     if !made.input.includes_context() {
         return None;
     }
-    let entry = |role: &str, content: Value| {
-        json!({"role": role, "content": content, "metadata": {"kind": "llm_turn", "node_id": node_id}})
-    };
+    let entry = |role: &str, content: Value| json!({"role": role, "content": content, "metadata": {"kind": "llm_turn", "node_id": node_id}});
     let last_user = || {
         let users = made.input.messages().iter().rev();
         let mut users = users.filter(|message| message.get("role").and_then(Value::as_str) == Some("user"));
@@ -188,7 +213,9 @@ pub(super) fn context_turn(made: &Made<'_>, node_id: &str) -> Option<VarChange> 
         Data::Fits(_) => data,
         _ => answer.or(data),
     };
-    let user = user.filter(|content| ag_pyvalue::truthy(content)).map(|content| entry("user", content));
+    let user = user
+        .filter(ag_pyvalue::truthy)
+        .map(|content| entry("user", content));
     let answer = answer.map(|text| entry("assistant", text.into()));
     let turn: Vec<Value> = user.into_iter().chain(answer).collect();
     (!turn.is_empty()).then(|| VarChange::Append("context.messages".to_owned(), turn))

@@ -10,9 +10,15 @@ pub(super) fn specs(entries: &[Value]) -> Vec<ToolSpec> {
     let mut specs: Vec<ToolSpec> = Vec::with_capacity(entries.len());
     for entry in entries {
         let entry = entry.get("function").unwrap_or(entry);
-        let Some(name) = entry.get("name").and_then(ag_pyvalue::opt_str) else { continue };
+        let Some(name) = entry.get("name").and_then(ag_pyvalue::opt_str) else {
+            continue;
+        };
         if specs.iter().all(|known| known.name != name) {
-            specs.push(ToolSpec { name, description: description(entry), parameters: parameters(entry) });
+            specs.push(ToolSpec {
+                name,
+                description: description(entry),
+                parameters: parameters(entry),
+            });
         }
     }
     specs
@@ -30,7 +36,8 @@ fn parameters(entry: &Value) -> Value {
     let Some(map) = entry.get("parameters").and_then(Value::as_object) else {
         return json!({"type": "object", "properties": {}, "required": []});
     };
-    let is_schema = map.get("type").and_then(Value::as_str) == Some("object") || map.get("properties").is_some_and(Value::is_object);
+    let is_schema = map.get("type").and_then(Value::as_str) == Some("object")
+        || map.get("properties").is_some_and(Value::is_object);
     if is_schema {
         let mut schema = map.clone();
         schema.entry("type").or_insert_with(|| "object".into());

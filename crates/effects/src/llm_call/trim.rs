@@ -8,7 +8,9 @@ const CHARS_PER_TOKEN: usize = 4;
 /// Drops the oldest turns until the estimate fits. System messages and the last turn always stay; the results of a
 /// dropped call go with it.
 pub(super) fn trim(messages: &mut Vec<ChatMessage>, limit: u64) {
-    let Some(last) = messages.iter().rposition(|message| message.role != Role::System) else { return };
+    let Some(last) = messages.iter().rposition(|message| message.role != Role::System) else {
+        return;
+    };
     let costs: Vec<u64> = messages.iter().map(estimate).collect();
     let mut total: u64 = costs.iter().sum();
     let mut keep = vec![true; messages.len()];
@@ -48,7 +50,11 @@ mod tests {
     use super::*;
 
     fn roles(messages: &[ChatMessage]) -> String {
-        messages.iter().map(|message| message.content.text()).collect::<Vec<_>>().join(" ")
+        messages
+            .iter()
+            .map(|message| message.content.text())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     #[test]
@@ -63,7 +69,11 @@ mod tests {
                 ChatMessage::user("c"),
             ]
         };
-        for (limit, expected) in [(100, format!("S a{long} b T c")), (15, "S b T c".to_owned()), (1, "S T c".to_owned())] {
+        for (limit, expected) in [
+            (100, format!("S a{long} b T c")),
+            (15, "S b T c".to_owned()),
+            (1, "S T c".to_owned()),
+        ] {
             let mut messages = all();
             trim(&mut messages, limit);
             assert_eq!(roles(&messages), expected, "{limit}");
@@ -73,8 +83,17 @@ mod tests {
     #[test]
     fn results_go_with_their_call() {
         let mut asking = ChatMessage::assistant("ask");
-        asking.tool_calls = vec![ag_providers::ToolCall::from_wire(Some("1".into()), "t".into(), json!({"a": "x".repeat(80)}))];
-        let mut messages = vec![asking, ChatMessage::tool("1", "result"), ChatMessage::user("next"), ChatMessage::user("last")];
+        asking.tool_calls = vec![ag_providers::ToolCall::from_wire(
+            Some("1".into()),
+            "t".into(),
+            json!({"a": "x".repeat(80)}),
+        )];
+        let mut messages = vec![
+            asking,
+            ChatMessage::tool("1", "result"),
+            ChatMessage::user("next"),
+            ChatMessage::user("last"),
+        ];
         trim(&mut messages, 10);
         assert_eq!(roles(&messages), "next last");
     }

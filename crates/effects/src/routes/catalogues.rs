@@ -31,7 +31,12 @@ impl Catalogues {
         documents: Arc<dyn Documents>,
         table: Arc<CapabilityTable>,
     ) -> Self {
-        Self { directory, documents, table, timeout: LISTING_TIMEOUT }
+        Self {
+            directory,
+            documents,
+            table,
+            timeout: LISTING_TIMEOUT,
+        }
     }
 
     /// Replaces the limit of one model listing.
@@ -57,7 +62,10 @@ impl Catalogues {
             HostOp::ProviderModels => {
                 let provider = text("provider").unwrap_or_default();
                 let route = text("capability_route");
-                Ok(self.models(scope, &provider, route.as_deref(), cancel).await.into())
+                Ok(self
+                    .models(scope, &provider, route.as_deref(), cancel)
+                    .await
+                    .into())
             }
             _ => Err(Exception::runtime("Not a question about providers")),
         }
@@ -71,7 +79,12 @@ impl Catalogues {
         names.extend(self.connections(scope).await);
         let mut usable = Vec::with_capacity(names.len());
         for name in names {
-            if self.directory.resolve(ProviderQuery::new(&plane, &name)).await.is_ok() {
+            if self
+                .directory
+                .resolve(ProviderQuery::new(&plane, &name))
+                .await
+                .is_ok()
+            {
                 usable.push(name);
             }
         }
@@ -83,8 +96,16 @@ impl Catalogues {
         let mut ids = Vec::new();
         let root = (scope.plane != PlaneId::ROOT).then(TenantScope::root);
         for scope in std::iter::once(scope).chain(root.as_ref()) {
-            match self.documents.documents(scope, DocumentKind::EndpointProfile).await {
-                Ok((_, documents)) => ids.extend(documents.into_iter().map(|document| format!("endpoint:{}", document.id))),
+            match self
+                .documents
+                .documents(scope, DocumentKind::EndpointProfile)
+                .await
+            {
+                Ok((_, documents)) => ids.extend(
+                    documents
+                        .into_iter()
+                        .map(|document| format!("endpoint:{}", document.id)),
+                ),
                 Err(error) => tracing::warn!(%error, "stored connections are not readable"),
             }
         }
@@ -112,7 +133,9 @@ impl Catalogues {
         };
         let allowed = &client.endpoint.allowed_models;
         let mut names = if allowed.is_empty() {
-            let Some(catalogue) = &client.catalogue else { return Vec::new() };
+            let Some(catalogue) = &client.catalogue else {
+                return Vec::new();
+            };
             match tokio::time::timeout(self.timeout, catalogue.list_models(cancel.clone())).await {
                 Ok(Ok(models)) => models.into_iter().map(|model| model.id).collect(),
                 Ok(Err(error)) => {
@@ -133,7 +156,11 @@ impl Catalogues {
     }
 
     fn has_route(&self, model: &str, route: &str) -> bool {
-        let (inputs, outputs) = self.table.lookup(model).routes().unwrap_or((vec!["text"], vec!["text"]));
+        let (inputs, outputs) = self
+            .table
+            .lookup(model)
+            .routes()
+            .unwrap_or((vec!["text"], vec!["text"]));
         match route.split_once('.') {
             Some(("input", modality)) => inputs.contains(&modality),
             Some(("output", modality)) => outputs.contains(&modality),

@@ -31,7 +31,14 @@ pub struct ModelQuery<'a> {
 impl<'a> ModelQuery<'a> {
     /// The default text model.
     pub fn default_for(scope: &'a TenantScope, purpose: &'a str) -> Self {
-        Self { scope, provider: None, model: None, base_url: None, api_key: None, purpose }
+        Self {
+            scope,
+            provider: None,
+            model: None,
+            base_url: None,
+            api_key: None,
+            purpose,
+        }
     }
 }
 
@@ -104,15 +111,26 @@ impl ModelResolver {
     /// # Errors
     /// [`ResolveError`].
     pub async fn resolve(&self, query: ModelQuery<'_>) -> Result<ResolvedModel, ResolveError> {
-        let text = |value: Option<&str>| value.map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned);
+        let text = |value: Option<&str>| {
+            value
+                .map(str::trim)
+                .filter(|value| !value.is_empty())
+                .map(str::to_owned)
+        };
         let default = self.routes.text(query.scope).await?;
-        let missing = || ResolveError::NotConfigured { purpose: query.purpose.to_owned() };
+        let missing = || ResolveError::NotConfigured {
+            purpose: query.purpose.to_owned(),
+        };
         let (provider, model, route) = match (text(query.provider), text(query.model), default) {
             (Some(provider), Some(model), default) => {
                 let same = |found: &FoundRoute| is_route(found, &provider, &model);
                 match default.filter(same) {
                     // In the spelling of the default: run variables hold the name in lower case.
-                    Some(found) => (found.route.provider.clone().unwrap_or(provider), model, Some(found)),
+                    Some(found) => (
+                        found.route.provider.clone().unwrap_or(provider),
+                        model,
+                        Some(found),
+                    ),
                     None => (provider, model, None),
                 }
             }
@@ -125,16 +143,27 @@ impl ModelResolver {
         let given = text(query.base_url);
         let configured = route.and_then(|found| Some((found.route.base_url?, found.origin)));
         let address = given.map(|url| (url, self.request_origin())).or(configured);
-        let client = self.client(query.scope, &provider, address.as_ref(), query.api_key).await?;
+        let client = self
+            .client(query.scope, &provider, address.as_ref(), query.api_key)
+            .await?;
         let capabilities = self.routes.table().lookup(&model);
-        Ok(ResolvedModel { provider, model, client, capabilities })
+        Ok(ResolvedModel {
+            provider,
+            model,
+            client,
+            capabilities,
+        })
     }
 
     /// The client of a default for something else than text (`output.voice`), with its model.
     ///
     /// # Errors
     /// [`ResolveError::Provider`].
-    pub async fn of_route(&self, scope: &TenantScope, found: &FoundRoute) -> Result<ProviderClient, ResolveError> {
+    pub async fn of_route(
+        &self,
+        scope: &TenantScope,
+        found: &FoundRoute,
+    ) -> Result<ProviderClient, ResolveError> {
         let provider = found.route.provider.as_deref().unwrap_or_default();
         let address = found.route.base_url.clone().map(|url| (url, found.origin));
         Ok(self.client(scope, provider, address.as_ref(), None).await?)
@@ -159,12 +188,18 @@ impl ModelResolver {
 }
 
 fn is_route(found: &FoundRoute, provider: &str, model: &str) -> bool {
-    found.route.pair().is_some_and(|(p, m)| p.eq_ignore_ascii_case(provider) && m == model)
+    found
+        .route
+        .pair()
+        .is_some_and(|(p, m)| p.eq_ignore_ascii_case(provider) && m == model)
 }
 
 /// A scope as the `plane` text of provider queries; see [`scope_of_plane_name`].
 pub fn plane_name(scope: &TenantScope) -> String {
-    format!("{}/{}/{}", scope.plane.0, scope.key.tenant_id, scope.key.runtime_id)
+    format!(
+        "{}/{}/{}",
+        scope.plane.0, scope.key.tenant_id, scope.key.runtime_id
+    )
 }
 
 /// The scope behind [`plane_name`], so that stored connections are found without a query for the plane. Plane names
@@ -173,5 +208,11 @@ pub fn scope_of_plane_name(name: &str) -> Option<TenantScope> {
     let mut parts = name.splitn(3, '/');
     let plane = PlaneId(parts.next()?.parse().ok()?);
     let (tenant_id, runtime_id) = (parts.next()?.into(), parts.next()?.into());
-    Some(TenantScope { plane, key: PlaneKey { tenant_id, runtime_id } })
+    Some(TenantScope {
+        plane,
+        key: PlaneKey {
+            tenant_id,
+            runtime_id,
+        },
+    })
 }

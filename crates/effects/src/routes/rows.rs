@@ -38,10 +38,19 @@ pub(super) fn answer(
     baseline: &Routes,
     overlay: Option<&Routes>,
 ) -> Value {
-    let levels = Levels { mode, baseline, overlay };
-    let text_model = levels.find("input.text").and_then(|(route, _)| route.model.as_deref());
+    let levels = Levels {
+        mode,
+        baseline,
+        overlay,
+    };
+    let text_model = levels
+        .find("input.text")
+        .and_then(|(route, _)| route.model.as_deref());
     let text_model = text_model.map(|model| table.lookup(model));
-    let routes: Vec<Value> = KEYS.iter().map(|key| row(key, &levels, text_model.as_deref())).collect();
+    let routes: Vec<Value> = KEYS
+        .iter()
+        .map(|key| row(key, &levels, text_model.as_deref()))
+        .collect();
     let has_overlay = overlay.is_some_and(|overlay| !overlay.is_empty());
     let authority = match mode {
         RouteLevels::Single => "abstractcore.local",
@@ -94,7 +103,10 @@ fn row(key: &RouteKey, levels: &Levels<'_>, text_model: Option<&ModelCapabilitie
             row.insert("options".into(), Value::Object(route.options.clone()));
         }
     }
-    row.insert("source".into(), shown.map_or("not_configured", |(_, source)| source).into());
+    row.insert(
+        "source".into(),
+        shown.map_or("not_configured", |(_, source)| source).into(),
+    );
     row.insert("configured".into(), shown.is_some().into());
     if key.key == "output.text" {
         row.insert("derived_from".into(), "input.text".into());
@@ -117,11 +129,16 @@ fn row(key: &RouteKey, levels: &Levels<'_>, text_model: Option<&ModelCapabilitie
 /// Whether the text model takes this input. Pictures always go to the text model then; the others only as long as
 /// nothing else is configured for them.
 fn covers(text_model: Option<&ModelCapabilities>, key: &str, configured: bool) -> bool {
-    let Some((inputs, _)) = text_model.and_then(ModelCapabilities::routes) else { return false };
+    let Some((inputs, _)) = text_model.and_then(ModelCapabilities::routes) else {
+        return false;
+    };
     match key {
         "input.image" => inputs.contains(&"image"),
         "input.video" | "input.sound" | "input.music" => {
-            !configured && key.strip_prefix("input.").is_some_and(|modality| inputs.contains(&modality))
+            !configured
+                && key
+                    .strip_prefix("input.")
+                    .is_some_and(|modality| inputs.contains(&modality))
         }
         _ => false,
     }

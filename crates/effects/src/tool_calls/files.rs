@@ -23,7 +23,11 @@ const PENDING_MEDIA: &str = "_runtime.pending_media";
 
 /// Executes `open_attachment`, and answers refused paths from the attachments that they name.
 pub(super) async fn answer_by_runtime(files: &SessionFiles<'_>, batch: &mut Batch, side: &mut Side) {
-    let own: Vec<(usize, ToolCall)> = batch.runtime_owned.iter().map(|(index, call)| (*index, call.clone())).collect();
+    let own: Vec<(usize, ToolCall)> = batch
+        .runtime_owned
+        .iter()
+        .map(|(index, call)| (*index, call.clone()))
+        .collect();
     for (index, call) in own {
         let opened = files.open(&call.arguments).await;
         batch.serve(index, result(&call, opened, side).into_value());
@@ -43,11 +47,15 @@ pub(super) async fn answer_by_runtime(files: &SessionFiles<'_>, batch: &mut Batc
 
 fn result(call: &ToolCall, opened: Opened, side: &mut Side) -> ToolResult {
     if let Some(media) = opened.media {
-        side.changes.push(VarChange::Append(PENDING_MEDIA.to_owned(), vec![media]));
+        side.changes
+            .push(VarChange::Append(PENDING_MEDIA.to_owned(), vec![media]));
     }
     match opened.error {
         None => ToolResult::success(call, opened.output),
-        Some(error) => ToolResult { output: opened.output, ..ToolResult::failure(call, error) },
+        Some(error) => ToolResult {
+            output: opened.output,
+            ..ToolResult::failure(call, error)
+        },
     }
 }
 
@@ -79,10 +87,27 @@ impl Keeper<'_> {
             return;
         }
         let shown = result.output.as_str().filter(|text| text.starts_with("File:"));
-        let (Some(shown), Some(session)) = (shown, self.ctx.run.head.session_id.as_deref()) else { return };
+        let (Some(shown), Some(session)) = (
+            shown,
+            self.ctx
+                .run
+                .head
+                .session_id
+                .as_deref()
+                .filter(|id| !id.trim().is_empty()),
+        ) else {
+            return;
+        };
         let large = shown.len() > self.settings.max_inline_bytes;
-        let Some((handle, content)) = self.load(call).await else { return };
-        let file = KeepFile { session_id: session, handle: &handle, source: "read_file", content };
+        let Some((handle, content)) = self.load(call).await else {
+            return;
+        };
+        let file = KeepFile {
+            session_id: session,
+            handle: &handle,
+            source: "read_file",
+            content,
+        };
         match keep_read_file(self.ctx.blobs, self.ctx.scope, file, self.ctx.clock.now()).await {
             Ok(kept) => {
                 if large {
@@ -91,7 +116,8 @@ impl Keeper<'_> {
                 if !side.owners.contains(&kept.owner) {
                     side.owners.push(kept.owner);
                 }
-                side.artifacts.retain(|row| row.artifact_id != kept.row.artifact_id);
+                side.artifacts
+                    .retain(|row| row.artifact_id != kept.row.artifact_id);
                 side.artifacts.push(kept.row);
             }
             Err(error) => {

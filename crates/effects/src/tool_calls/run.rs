@@ -27,8 +27,16 @@ pub(super) async fn all(toolbox: &Toolbox, calls: &[ToolCall], ctx: &ToolContext
     while !rest.is_empty() {
         let together = rest.iter().take_while(|call| only_reads(call)).count().max(1);
         let (now, later) = rest.split_at(together);
-        let work: Vec<_> = now.iter().map(|call| Box::pin(toolbox.execute(call, ctx))).collect();
-        results.extend(stream::iter(work).buffered(MAX_PARALLEL).collect::<Vec<_>>().await);
+        let work: Vec<_> = now
+            .iter()
+            .map(|call| Box::pin(toolbox.execute(call, ctx)))
+            .collect();
+        results.extend(
+            stream::iter(work)
+                .buffered(MAX_PARALLEL)
+                .collect::<Vec<_>>()
+                .await,
+        );
         rest = later;
     }
     results
@@ -40,10 +48,22 @@ fn only_reads(call: &ToolCall) -> bool {
 
 /// A request with another method may change something over there.
 fn fetches(call: &ToolCall) -> bool {
-    let method = call.arguments.iter().find(|(key, _)| key.eq_ignore_ascii_case("method"));
-    let method = method.and_then(|(_, value)| value.as_str()).unwrap_or("GET").trim();
-    let has_body = call.arguments.get("data").is_some_and(|data| !Value::is_null(data));
-    ["", "GET", "HEAD"].iter().any(|known| method.eq_ignore_ascii_case(known)) && !has_body
+    let method = call
+        .arguments
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case("method"));
+    let method = method
+        .and_then(|(_, value)| value.as_str())
+        .unwrap_or("GET")
+        .trim();
+    let has_body = call
+        .arguments
+        .get("data")
+        .is_some_and(|data| !Value::is_null(data));
+    ["", "GET", "HEAD"]
+        .iter()
+        .any(|known| method.eq_ignore_ascii_case(known))
+        && !has_body
 }
 
 #[cfg(test)]

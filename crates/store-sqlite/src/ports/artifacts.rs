@@ -16,21 +16,35 @@ use crate::{
 #[async_trait]
 impl ArtifactIndex for SqliteStore {
     async fn put_artifact(&self, scope: &TenantScope, row: ArtifactRow) -> Result<()> {
-        self.write(Op::PutArtifact { plane: scope.plane, row: Box::new(row) }).await.map(|_| ())
+        self.write(Op::PutArtifact {
+            plane: scope.plane,
+            row: Box::new(row),
+        })
+        .await
+        .map(|_| ())
     }
 
     async fn artifact(&self, scope: &TenantScope, artifact_id: &str) -> Result<Option<ArtifactRow>> {
         let mut query = select(scope);
         query.push(" AND artifact_id = ").push_bind(artifact_id);
         let mut reader = self.reader().await?;
-        let row = query.build().fetch_optional(&mut *reader).await.map_err(store_error)?;
+        let row = query
+            .build()
+            .fetch_optional(&mut *reader)
+            .await
+            .map_err(store_error)?;
         row.as_ref().map(artifact).transpose()
     }
 
     async fn artifacts(&self, scope: &TenantScope, filter: ArtifactFilter) -> Result<Vec<ArtifactRow>> {
         let mut query = filtered(scope, &filter);
         let mut reader = self.reader().await?;
-        let rows = query.build().persistent(false).fetch_all(&mut *reader).await.map_err(store_error)?;
+        let rows = query
+            .build()
+            .persistent(false)
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(store_error)?;
         rows.iter().map(artifact).collect()
     }
 
@@ -46,8 +60,15 @@ impl ArtifactIndex for SqliteStore {
         }
     }
 
-    async fn delete_artifacts_of(&self, scope: &TenantScope, run_ids: &[String]) -> Result<(u64, Vec<String>)> {
-        let op = Op::DeleteArtifacts { plane: scope.plane, run_ids: run_ids.to_vec() };
+    async fn delete_artifacts_of(
+        &self,
+        scope: &TenantScope,
+        run_ids: &[String],
+    ) -> Result<(u64, Vec<String>)> {
+        let op = Op::DeleteArtifacts {
+            plane: scope.plane,
+            run_ids: run_ids.to_vec(),
+        };
         match self.write(op).await? {
             Answer::Deleted(rows, blobs) => Ok((rows, blobs)),
             _ => Err(mismatch()),
@@ -57,7 +78,10 @@ impl ArtifactIndex for SqliteStore {
 
 fn select(scope: &TenantScope) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new("SELECT ");
-    query.push(ARTIFACT_COLUMNS).push(" FROM artifacts WHERE plane_id = ").push_bind(scope.plane.0);
+    query
+        .push(ARTIFACT_COLUMNS)
+        .push(" FROM artifacts WHERE plane_id = ")
+        .push_bind(scope.plane.0);
     query
 }
 
@@ -86,7 +110,9 @@ fn filtered(scope: &TenantScope, filter: &ArtifactFilter) -> QueryBuilder<Sqlite
         ArtifactOrder::OldestFirst => " ORDER BY created_at, artifact_id",
     });
     if filter.limit > 0 {
-        query.push(" LIMIT ").push_bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
+        query
+            .push(" LIMIT ")
+            .push_bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
     }
     query
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The state is read only where the caller's revision (third value) is not the current one.
-static CLAIMED: LazyLock<RowsSql> = LazyLock::new(|| {
+pub(super) static CLAIMED: LazyLock<RowsSql> = LazyLock::new(|| {
     let head = format!(
         "SELECT {HEAD_COLUMNS}, r.plane_id, r.epoch, h.mail_in, h.crashes, r.rev, r.last_seq, h.pool, \
          r.bundle_sha256, r.rev = k.column3, r.status, r.current_node, r.wait_reason, r.wait_key, r.wait_until, \
@@ -44,7 +44,9 @@ impl Drop for Taken<'_> {
     fn drop(&mut self) {
         let mut leases = self.shared.leases.lock();
         for (key, ready) in self.runs.drain(..) {
-            let unread = leases.lease(&key).is_some_and(|lease| lease.session == self.session && lease.epoch == 0);
+            let unread = leases
+                .lease(&key)
+                .is_some_and(|lease| lease.session == self.session && lease.epoch == 0);
             if unread {
                 leases.release(&key);
                 leases.set_ready(key, &ready.pool, ready.since);
@@ -61,7 +63,11 @@ impl SqliteStore {
         known: &[(RunKey, i32)],
     ) -> Result<Claim> {
         let now = self.shared.clock.now();
-        let mut taken = Taken { shared: &self.shared, session, runs: Vec::new() };
+        let mut taken = Taken {
+            shared: &self.shared,
+            session,
+            runs: Vec::new(),
+        };
         {
             let mut leases = self.shared.leases.lock();
             if !leases.is_alive(session, now) {
@@ -71,7 +77,10 @@ impl SqliteStore {
             taken.runs = keys.iter().filter_map(take).collect();
         }
         if taken.runs.is_empty() {
-            return Ok(Claim { now, runs: Vec::new() });
+            return Ok(Claim {
+                now,
+                runs: Vec::new(),
+            });
         }
         // Every transaction that touched these runs' state has committed before they became ready, so a snapshot
         // taken from here on shows it. Mail may come meanwhile; the answer of the next commit tells.
@@ -116,7 +125,10 @@ fn claimed(row: &SqliteRow) -> Result<ClaimedRun> {
     let head = run_head(&mut cursor)?;
     let plane = cursor.plane()?;
     Ok(ClaimedRun {
-        key: RunKey { run: head.run_id, plane },
+        key: RunKey {
+            run: head.run_id,
+            plane,
+        },
         epoch: cursor.int()?,
         mail_in: cursor.int()?,
         crashes: small(cursor.int()?)?,
@@ -124,7 +136,11 @@ fn claimed(row: &SqliteRow) -> Result<ClaimedRun> {
         last_seq: cursor.int()?,
         pool: cursor.shared()?,
         bundle_sha256: cursor.opt_shared()?,
-        columns: if cursor.flag()? { None } else { Some(run_columns(&mut cursor)?) },
+        columns: if cursor.flag()? {
+            None
+        } else {
+            Some(run_columns(&mut cursor)?)
+        },
         head,
     })
 }

@@ -15,7 +15,13 @@ use crate::{
 #[async_trait]
 impl CommandStore for SqliteStore {
     async fn post_command(&self, scope: &TenantScope, command: NewCommand) -> Result<PostOutcome> {
-        match self.write(Op::Post { plane: scope.plane, command: Box::new(command) }).await? {
+        match self
+            .write(Op::Post {
+                plane: scope.plane,
+                command: Box::new(command),
+            })
+            .await?
+        {
             Answer::Posted(outcome) => Ok(outcome),
             _ => Err(mismatch()),
         }

@@ -19,19 +19,24 @@ const GENERATION: &str = "SELECT generation FROM planes WHERE plane_id = ?";
 impl Documents for SqliteStore {
     async fn generation(&self, scope: &TenantScope) -> Result<i64> {
         let mut reader = self.reader().await?;
-        sqlx::query_scalar(GENERATION).bind(scope.plane.0).fetch_one(&mut *reader).await.map_err(store_error)
+        sqlx::query_scalar(GENERATION)
+            .bind(scope.plane.0)
+            .fetch_one(&mut *reader)
+            .await
+            .map_err(store_error)
     }
 
     async fn document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<Option<Document>> {
         let mut reader = self.reader().await?;
-        let row =
-            sqlx::query("SELECT id, body, updated_at FROM documents WHERE plane_id = ? AND kind = ? AND id = ?")
-                .bind(scope.plane.0)
-                .bind(kind.as_str())
-                .bind(id)
-                .fetch_optional(&mut *reader)
-                .await
-                .map_err(store_error)?;
+        let row = sqlx::query(
+            "SELECT id, body, updated_at FROM documents WHERE plane_id = ? AND kind = ? AND id = ?",
+        )
+        .bind(scope.plane.0)
+        .bind(kind.as_str())
+        .bind(id)
+        .fetch_optional(&mut *reader)
+        .await
+        .map_err(store_error)?;
         row.as_ref().map(document).transpose()
     }
 
@@ -44,13 +49,14 @@ impl Documents for SqliteStore {
             .fetch_one(&mut *snapshot)
             .await
             .map_err(store_error)?;
-        let rows =
-            sqlx::query("SELECT id, body, updated_at FROM documents WHERE plane_id = ? AND kind = ? ORDER BY id")
-                .bind(scope.plane.0)
-                .bind(kind.as_str())
-                .fetch_all(&mut *snapshot)
-                .await
-                .map_err(store_error)?;
+        let rows = sqlx::query(
+            "SELECT id, body, updated_at FROM documents WHERE plane_id = ? AND kind = ? ORDER BY id",
+        )
+        .bind(scope.plane.0)
+        .bind(kind.as_str())
+        .fetch_all(&mut *snapshot)
+        .await
+        .map_err(store_error)?;
         snapshot.commit().await.map_err(store_error)?;
         Ok((generation, rows.iter().map(document).collect::<Result<_>>()?))
     }
@@ -62,14 +68,29 @@ impl Documents for SqliteStore {
         document: Document,
         mode: PutMode,
     ) -> Result<PutOutcome> {
-        match self.write(Op::PutDocument { plane: scope.plane, kind, document, mode }).await? {
+        match self
+            .write(Op::PutDocument {
+                plane: scope.plane,
+                kind,
+                document,
+                mode,
+            })
+            .await?
+        {
             Answer::Put(outcome) => Ok(outcome),
             _ => Err(mismatch()),
         }
     }
 
     async fn delete_document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<bool> {
-        match self.write(Op::DeleteDocument { plane: scope.plane, kind, id: id.to_owned() }).await? {
+        match self
+            .write(Op::DeleteDocument {
+                plane: scope.plane,
+                kind,
+                id: id.to_owned(),
+            })
+            .await?
+        {
             Answer::Changed(deleted) => Ok(deleted),
             _ => Err(mismatch()),
         }
@@ -78,5 +99,9 @@ impl Documents for SqliteStore {
 
 fn document(row: &SqliteRow) -> Result<Document> {
     let mut cursor = Cursor::new(row);
-    Ok(Document { id: cursor.string()?, body: cursor.string()?, updated_at: cursor.time()? })
+    Ok(Document {
+        id: cursor.string()?,
+        body: cursor.string()?,
+        updated_at: cursor.time()?,
+    })
 }

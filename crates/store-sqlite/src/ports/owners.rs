@@ -20,7 +20,13 @@ impl OwnerStore for SqliteStore {
         if let Some(stored) = self.owner(scope, &owner.owner_id).await? {
             return Ok(stored);
         }
-        match self.write(Op::EnsureOwner { plane: scope.plane, owner }).await? {
+        match self
+            .write(Op::EnsureOwner {
+                plane: scope.plane,
+                owner,
+            })
+            .await?
+        {
             Answer::Owner(owner) => Ok(owner),
             _ => Err(mismatch()),
         }

@@ -58,5 +58,11 @@ impl Planes for SqliteStore {
 fn scope(row: &SqliteRow) -> Result<TenantScope> {
     let mut cursor = Cursor::new(row);
     let plane = cursor.plane()?;
-    Ok(TenantScope { plane, key: PlaneKey { tenant_id: cursor.shared()?, runtime_id: cursor.shared()? } })
+    Ok(TenantScope {
+        plane,
+        key: PlaneKey {
+            tenant_id: cursor.shared()?,
+            runtime_id: cursor.shared()?,
+        },
+    })
 }

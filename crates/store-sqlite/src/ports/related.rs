@@ -11,11 +11,11 @@ use crate::{
     store::SqliteStore,
 };
 
-const CHILDREN: &str = "SELECT r.run_id, r.workflow_id, r.actor_id, r.session_id, r.parent_run_id, r.created_at, \
+pub(super) const CHILDREN: &str = "SELECT r.run_id, r.workflow_id, r.actor_id, r.session_id, r.parent_run_id, r.created_at, \
      r.status, r.last_seq FROM runs r WHERE r.parent_run_id = ? AND +r.plane_id = ? ORDER BY r.created_at, r.run_id";
 
 /// The inner order makes the recursion breadth-first, the inner limit ends it.
-const DESCENDANTS: &str = "WITH RECURSIVE tree (run_id, depth, created_at) AS ( \
+pub(super) const DESCENDANTS: &str = "WITH RECURSIVE tree (run_id, depth, created_at) AS ( \
      SELECT r.run_id, 1, r.created_at FROM runs r WHERE r.parent_run_id = ?1 AND +r.plane_id = ?2 \
      UNION ALL SELECT r.run_id, tree.depth + 1, r.created_at FROM tree \
      JOIN runs r ON r.parent_run_id = tree.run_id AND +r.plane_id = ?2 ORDER BY 2, 3, 1 LIMIT ?3) \
@@ -23,7 +23,7 @@ const DESCENDANTS: &str = "WITH RECURSIVE tree (run_id, depth, created_at) AS ( 
      FROM tree CROSS JOIN runs r ON r.run_id = tree.run_id AND r.plane_id = ?2 \
      ORDER BY tree.depth, tree.created_at, tree.run_id";
 
-const LIVE_BELOW: &str = "WITH RECURSIVE below (run_id, live) AS ( \
+pub(super) const LIVE_BELOW: &str = "WITH RECURSIVE below (run_id, live) AS ( \
      SELECT r.run_id, r.status IN ('running', 'waiting') FROM runs r \
      WHERE r.parent_run_id = ?1 AND +r.plane_id = ?2 \
      UNION SELECT r.run_id, r.status IN ('running', 'waiting') FROM below \
@@ -34,27 +34,45 @@ impl SqliteStore {
     pub(super) async fn child_runs(&self, scope: &TenantScope, run: RunId) -> Result<Vec<RelatedRun>> {
         let args = args([run.into(), scope.plane.into()])?;
         let mut reader = self.reader().await?;
-        let rows = sqlx::query_with(CHILDREN, args).fetch_all(&mut *reader).await.map_err(store_error)?;
+        let rows = sqlx::query_with(CHILDREN, args)
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(store_error)?;
         rows.iter().map(related).collect()
     }
 
-    pub(super) async fn runs_below(&self, scope: &TenantScope, run: RunId, limit: usize) -> Result<Vec<RelatedRun>> {
+    pub(super) async fn runs_below(
+        &self,
+        scope: &TenantScope,
+        run: RunId,
+        limit: usize,
+    ) -> Result<Vec<RelatedRun>> {
         let limit = Value::Int(i64::try_from(limit).unwrap_or(i64::MAX));
         let args = args([run.into(), scope.plane.into(), limit])?;
         let mut reader = self.reader().await?;
-        let rows = sqlx::query_with(DESCENDANTS, args).fetch_all(&mut *reader).await.map_err(store_error)?;
+        let rows = sqlx::query_with(DESCENDANTS, args)
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(store_error)?;
         rows.iter().map(related).collect()
     }
 
     pub(super) async fn nearest_live(&self, scope: &TenantScope, run: RunId) -> Result<Vec<RunId>> {
         let args = args([run.into(), scope.plane.into()])?;
         let mut reader = self.reader().await?;
-        let rows = sqlx::query_with(LIVE_BELOW, args).fetch_all(&mut *reader).await.map_err(store_error)?;
+        let rows = sqlx::query_with(LIVE_BELOW, args)
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(store_error)?;
         rows.iter().map(|row| Cursor::new(row).run_id()).collect()
     }
 }
 
 fn related(row: &SqliteRow) -> Result<RelatedRun> {
     let mut cursor = Cursor::new(row);
-    Ok(RelatedRun { head: run_head(&mut cursor)?, status: cursor.status()?, last_seq: cursor.int()? })
+    Ok(RelatedRun {
+        head: run_head(&mut cursor)?,
+        status: cursor.status()?,
+        last_seq: cursor.int()?,
+    })
 }

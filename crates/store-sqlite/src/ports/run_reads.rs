@@ -13,12 +13,12 @@ use crate::{
 };
 
 /// A run that waits for an event and can take one.
-const LISTENER: &str = "SELECT r.run_id, r.workflow_id, r.wait_key FROM runs r \
+pub(super) const LISTENER: &str = "SELECT r.run_id, r.workflow_id, r.wait_key FROM runs r \
      WHERE r.plane_id = ? AND r.wait_key = ? AND r.status = 'waiting' AND r.wait_reason = 'event' AND r.paused = 0 \
      AND NOT EXISTS (SELECT 1 FROM mail m WHERE m.run_id = r.run_id AND m.plane_id = r.plane_id \
      AND m.kind IN ('resume', 'event', 'child_done')) ORDER BY r.created_at, r.run_id LIMIT 10000";
 
-const SESSION_LISTENER: &str = "SELECT r.run_id, r.workflow_id, r.wait_key FROM runs r \
+pub(super) const SESSION_LISTENER: &str = "SELECT r.run_id, r.workflow_id, r.wait_key FROM runs r \
      WHERE r.plane_id = ? AND r.session_id = ? AND r.status = 'waiting' AND r.wait_reason = 'event' \
      AND r.wait_key IS NOT NULL ORDER BY r.created_at, r.run_id LIMIT ?";
 
@@ -64,7 +64,13 @@ impl RunReads for SqliteStore {
         self.nearest_live(scope, run).await
     }
 
-    async fn ledger(&self, scope: &TenantScope, run: RunId, after: i64, limit: usize) -> Result<Option<LedgerPage>> {
+    async fn ledger(
+        &self,
+        scope: &TenantScope,
+        run: RunId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Option<LedgerPage>> {
         self.ledger_page(scope, run, after, limit).await
     }
 
@@ -79,10 +85,18 @@ impl RunReads for SqliteStore {
         rows.iter().map(listener).collect()
     }
 
-    async fn session_listeners(&self, scope: &TenantScope, session_id: &str, limit: usize) -> Result<Vec<Listener>> {
+    async fn session_listeners(
+        &self,
+        scope: &TenantScope,
+        session_id: &str,
+        limit: usize,
+    ) -> Result<Vec<Listener>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut reader = self.reader().await?;
-        let query = sqlx::query(SESSION_LISTENER).bind(scope.plane.0).bind(session_id).bind(limit);
+        let query = sqlx::query(SESSION_LISTENER)
+            .bind(scope.plane.0)
+            .bind(session_id)
+            .bind(limit);
         let rows = query.fetch_all(&mut *reader).await.map_err(store_error)?;
         rows.iter().map(listener).collect()
     }
@@ -90,5 +104,9 @@ impl RunReads for SqliteStore {
 
 fn listener(row: &SqliteRow) -> Result<Listener> {
     let mut cursor = Cursor::new(row);
-    Ok(Listener { run_id: cursor.run_id()?, workflow_id: cursor.shared()?, wait_key: cursor.shared()? })
+    Ok(Listener {
+        run_id: cursor.run_id()?,
+        workflow_id: cursor.shared()?,
+        wait_key: cursor.shared()?,
+    })
 }

@@ -19,19 +19,32 @@ use crate::{
 #[async_trait]
 impl RunStore for SqliteStore {
     async fn start(&self, scope: &TenantScope, start: Start) -> Result<StartOutcome> {
-        match self.write(Op::Start { plane: scope.plane, start: Box::new(start) }).await? {
+        match self
+            .write(Op::Start {
+                plane: scope.plane,
+                start: Box::new(start),
+            })
+            .await?
+        {
             Answer::Started(outcome) => Ok(outcome),
             _ => Err(mismatch()),
         }
     }
 
     async fn open_session(&self, _: &SystemScope, session: NewSession) -> Result<()> {
-        self.shared.leases.lock().open_session(&session, self.shared.clock.now());
+        self.shared
+            .leases
+            .lock()
+            .open_session(&session, self.shared.clock.now());
         Ok(())
     }
 
     async fn renew_session(&self, _: &SystemScope, session: SessionId) -> Result<bool> {
-        Ok(self.shared.leases.lock().renew_session(session, self.shared.clock.now()))
+        Ok(self
+            .shared
+            .leases
+            .lock()
+            .renew_session(session, self.shared.clock.now()))
     }
 
     async fn close_session(&self, _: &SystemScope, session: SessionId, clean: bool) -> Result<Vec<Woken>> {
@@ -77,7 +90,12 @@ impl RunStore for SqliteStore {
                 let mut cursor = Cursor::new(row);
                 let (n, kind) = (cursor.int()?, cursor.text()?);
                 let kind = MailKind::parse(kind).ok_or_else(|| corrupt("mail kind", kind))?;
-                Ok(Mail { n, kind, body: cursor.shared()?, command_id: cursor.opt_shared()? })
+                Ok(Mail {
+                    n,
+                    kind,
+                    body: cursor.shared()?,
+                    command_id: cursor.opt_shared()?,
+                })
             })
             .collect()
     }
@@ -110,8 +128,17 @@ impl RunStore for SqliteStore {
         woken(self.write(Op::Sweep(sweep)).await?)
     }
 
-    async fn append_to_terminal(&self, scope: &TenantScope, run: RunId, lines: &[String]) -> Result<Option<i64>> {
-        let op = Op::Append { plane: scope.plane, run, lines: lines.to_vec() };
+    async fn append_to_terminal(
+        &self,
+        scope: &TenantScope,
+        run: RunId,
+        lines: &[String],
+    ) -> Result<Option<i64>> {
+        let op = Op::Append {
+            plane: scope.plane,
+            run,
+            lines: lines.to_vec(),
+        };
         match self.write(op).await? {
             Answer::Appended(first) => Ok(first),
             _ => Err(mismatch()),
@@ -119,7 +146,13 @@ impl RunStore for SqliteStore {
     }
 
     async fn purge_runs(&self, scope: &TenantScope, runs: &[RunId]) -> Result<(u64, u64, u64)> {
-        match self.write(Op::Purge { plane: scope.plane, runs: runs.to_vec() }).await? {
+        match self
+            .write(Op::Purge {
+                plane: scope.plane,
+                runs: runs.to_vec(),
+            })
+            .await?
+        {
             Answer::Purged(runs, records, commands) => Ok((runs, records, commands)),
             _ => Err(mismatch()),
         }

@@ -21,11 +21,16 @@ use crate::{
 impl Writer {
     /// Runs one operation between `BEGIN` and `COMMIT`.
     pub(super) async fn direct(&mut self, op: &Op) -> Result<Answer> {
-        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut self.conn).await.map_err(store_error)?;
+        sqlx::raw_sql("BEGIN IMMEDIATE")
+            .execute(&mut self.conn)
+            .await
+            .map_err(store_error)?;
         let done = match self.statements(op).await {
-            Ok(answer) => {
-                sqlx::raw_sql("COMMIT").execute(&mut self.conn).await.map(|_| answer).map_err(store_error)
-            }
+            Ok(answer) => sqlx::raw_sql("COMMIT")
+                .execute(&mut self.conn)
+                .await
+                .map(|_| answer)
+                .map_err(store_error),
             Err(error) => Err(error),
         };
         if done.is_err() {
@@ -42,19 +47,28 @@ impl Writer {
             Op::Append { plane, run, lines } => runs::append(conn, *plane, *run, lines).await,
             Op::Purge { plane, runs } => runs::purge(conn, *plane, runs).await,
             Op::Plane(key) => plane(conn, key).await,
-            Op::PutDocument { plane, kind, document, mode } => {
-                documents::put(conn, *plane, *kind, document, *mode).await
-            }
+            Op::PutDocument {
+                plane,
+                kind,
+                document,
+                mode,
+            } => documents::put(conn, *plane, *kind, document, *mode).await,
             Op::DeleteDocument { plane, kind, id } => documents::delete(conn, *plane, *kind, id).await,
             Op::PutArtifact { plane, row } => put_artifact(conn, *plane, row).await,
-            Op::ArtifactMeta { plane, artifact_id, meta } => {
-                artifact_meta(conn, *plane, artifact_id, meta).await
-            }
+            Op::ArtifactMeta {
+                plane,
+                artifact_id,
+                meta,
+            } => artifact_meta(conn, *plane, artifact_id, meta).await,
             Op::DeleteArtifacts { plane, run_ids } => delete_artifacts(conn, *plane, run_ids).await,
             Op::EnsureOwner { plane, owner } => ensure_owner(conn, *plane, owner).await,
-            Op::Start { .. } | Op::Commit(_) | Op::Release { .. } | Op::Post { .. } | Op::Sweep(_) | Op::CloseSession { .. } | Op::Close => {
-                Ok(Answer::Done)
-            }
+            Op::Start { .. }
+            | Op::Commit(_)
+            | Op::Release { .. }
+            | Op::Post { .. }
+            | Op::Sweep(_)
+            | Op::CloseSession { .. }
+            | Op::Close => Ok(Answer::Done),
         }
     }
 
@@ -67,7 +81,10 @@ impl Writer {
             Op::Purge { plane, runs } => {
                 let mut leases = self.shared.leases.lock();
                 for run in runs {
-                    leases.forget(&ag_types::RunKey { run: *run, plane: *plane });
+                    leases.forget(&ag_types::RunKey {
+                        run: *run,
+                        plane: *plane,
+                    });
                 }
             }
             _ => {}
@@ -89,13 +106,19 @@ async fn plane(conn: &mut SqliteConnection, key: &PlaneKey) -> Result<Answer> {
         .fetch_one(&mut *conn)
         .await
         .map_err(store_error)?;
-    Ok(Answer::Plane(TenantScope { plane: Cursor::new(&row).plane()?, key: key.clone() }))
+    Ok(Answer::Plane(TenantScope {
+        plane: Cursor::new(&row).plane()?,
+        key: key.clone(),
+    }))
 }
 
 async fn put_artifact(conn: &mut SqliteConnection, plane: PlaneId, row: &ArtifactRow) -> Result<Answer> {
     let (sql, _) = Statement::Artifact.sql().largest(1);
     let args = args(artifact_values(plane, row))?;
-    sqlx::query_with(text(sql), args).execute(conn).await.map_err(store_error)?;
+    sqlx::query_with(text(sql), args)
+        .execute(conn)
+        .await
+        .map_err(store_error)?;
     Ok(Answer::Done)
 }
 
@@ -124,7 +147,12 @@ async fn delete_artifacts(conn: &mut SqliteConnection, plane: PlaneId, run_ids: 
             list.push_bind(id.as_str());
         }
         delete.push(") RETURNING blob_id");
-        let rows = delete.build().persistent(false).fetch_all(&mut *conn).await.map_err(store_error)?;
+        let rows = delete
+            .build()
+            .persistent(false)
+            .fetch_all(&mut *conn)
+            .await
+            .map_err(store_error)?;
         for row in rows {
             deleted += 1;
             blobs.insert(Cursor::new(&row).string()?);
@@ -148,7 +176,10 @@ async fn delete_artifacts(conn: &mut SqliteConnection, plane: PlaneId, run_ids: 
 async fn ensure_owner(conn: &mut SqliteConnection, plane: PlaneId, owner: &OwnerRow) -> Result<Answer> {
     let (sql, _) = Statement::Owner.sql().largest(1);
     let args = args(owner_values(plane, owner))?;
-    sqlx::query_with(text(sql), args).execute(&mut *conn).await.map_err(store_error)?;
+    sqlx::query_with(text(sql), args)
+        .execute(&mut *conn)
+        .await
+        .map_err(store_error)?;
     let row = crate::ports::owner_row(conn, plane, &owner.owner_id).await?;
     Ok(Answer::Owner(row.unwrap_or_else(|| owner.clone())))
 }

@@ -10,7 +10,11 @@ use crate::store::Shared;
 pub(super) fn apply(shared: &Shared, state: &State, preempts: &[RunKey]) {
     let now = state.now;
     let mut leases = shared.leases.lock();
-    for (key, entry) in state.entries.iter().filter(|(_, entry)| entry.changed || entry.moved) {
+    for (key, entry) in state
+        .entries
+        .iter()
+        .filter(|(_, entry)| entry.changed || entry.moved)
+    {
         let Some(head) = &entry.head else {
             leases.forget(key);
             continue;

@@ -5,11 +5,7 @@ use std::sync::Arc;
 use ag_store::Result;
 use sqlx::sqlite::SqliteArguments;
 
-use super::{
-    Writer,
-    state::State,
-    statements::Statement,
-};
+use super::{Writer, state::State, statements::Statement};
 use crate::{
     error::store_error,
     sql::{Value, args, text},
@@ -26,7 +22,9 @@ pub(super) struct Writes {
 
 impl Default for Writes {
     fn default() -> Self {
-        Self { rows: std::array::from_fn(|_| Vec::new()) }
+        Self {
+            rows: std::array::from_fn(|_| Vec::new()),
+        }
     }
 }
 
@@ -76,17 +74,26 @@ impl Writer {
     }
 
     async fn write_pieces(&mut self, pieces: Vec<Piece>) -> Result<()> {
-        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut self.conn).await.map_err(store_error)?;
+        sqlx::raw_sql("BEGIN IMMEDIATE")
+            .execute(&mut self.conn)
+            .await
+            .map_err(store_error)?;
         for piece in pieces {
             let args = args(piece.rows.into_iter().flatten())?;
             self.execute(&piece.sql, args).await?;
         }
-        sqlx::raw_sql("COMMIT").execute(&mut self.conn).await.map_err(store_error)?;
+        sqlx::raw_sql("COMMIT")
+            .execute(&mut self.conn)
+            .await
+            .map_err(store_error)?;
         Ok(())
     }
 
     async fn execute(&mut self, sql: &Arc<str>, args: SqliteArguments) -> Result<()> {
-        sqlx::query_with(text(sql), args).execute(&mut self.conn).await.map_err(store_error)?;
+        sqlx::query_with(text(sql), args)
+            .execute(&mut self.conn)
+            .await
+            .map_err(store_error)?;
         Ok(())
     }
 
@@ -142,9 +149,11 @@ fn split(writes: Writes) -> Vec<Piece> {
         while !rows.is_empty() {
             let (text, size) = sql.largest(rows.len());
             let rest = rows.split_off(size);
-            pieces.push(Piece { sql: Arc::clone(text), rows: std::mem::replace(&mut rows, rest) });
+            pieces.push(Piece {
+                sql: Arc::clone(text),
+                rows: std::mem::replace(&mut rows, rest),
+            });
         }
     }
     pieces
 }
-

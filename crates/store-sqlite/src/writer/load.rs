@@ -24,8 +24,7 @@ const SWEEP_ROWS: usize = 500;
 
 static ENTRIES: LazyLock<RowsSql> = LazyLock::new(|| {
     RowsSql::values(
-        "SELECT r.run_id, r.plane_id, r.status, r.rev, r.epoch, r.last_seq, \
-         h.pool, h.mail_in, h.ready_at, h.wake_at, h.crashes FROM (VALUES",
+        "SELECT r.run_id, r.plane_id, r.rev, r.epoch, h.pool, h.mail_in, h.ready_at, h.wake_at, h.crashes FROM (VALUES",
         2,
         ") k CROSS JOIN runs r ON r.run_id = k.column1 AND r.plane_id = k.column2 \
          LEFT JOIN run_heads h ON h.run_id = r.run_id AND h.plane_id = r.plane_id",
@@ -55,6 +54,12 @@ static PLANES: LazyLock<RowsSql> = LazyLock::new(|| {
 const DUE: &str = "SELECT run_id, plane_id FROM run_heads WHERE wake_at IS NOT NULL AND wake_at <= ? \
      ORDER BY wake_at LIMIT ?";
 
+/// The reading statements, for the test of their plans.
+#[cfg(test)]
+pub(super) fn statements() -> [&'static RowsSql; 4] {
+    [&ENTRIES, &START_KEYS, &COMMANDS, &PLANES]
+}
+
 /// Everything the operations name.
 #[derive(Default)]
 struct Wanted {
@@ -67,7 +72,8 @@ struct Wanted {
 
 impl Wanted {
     fn mail(&mut self, plane: PlaneId, mail: &[OutMail]) {
-        self.runs.extend(mail.iter().map(|mail| RunKey { run: mail.to, plane }));
+        self.runs
+            .extend(mail.iter().map(|mail| RunKey { run: mail.to, plane }));
     }
 
     fn op(&mut self, op: &Op, careful: bool) {
@@ -81,7 +87,10 @@ impl Wanted {
                     self.planes.insert(*plane);
                 }
                 if careful {
-                    self.runs.extend(start.runs.iter().map(|run| RunKey { run: run.head.run_id, plane: *plane }));
+                    self.runs.extend(start.runs.iter().map(|run| RunKey {
+                        run: run.head.run_id,
+                        plane: *plane,
+                    }));
                 }
             }
             Op::Commit(commit) => {
@@ -91,7 +100,10 @@ impl Wanted {
             Op::Post { plane, command } => {
                 self.commands.insert((*plane, command.command_id.clone()));
                 self.planes.insert(*plane);
-                self.runs.extend(command.targets.iter().map(|target| RunKey { run: target.run, plane: *plane }));
+                self.runs.extend(command.targets.iter().map(|target| RunKey {
+                    run: target.run,
+                    plane: *plane,
+                }));
             }
             Op::Release { key, .. } => {
                 self.runs.insert(*key);
@@ -168,16 +180,18 @@ impl Writer {
     }
 
     async fn load_entries(&mut self, state: &mut State, wanted: &Wanted) -> Result<()> {
-        let keys = wanted.runs.iter().map(|key| vec![key.run.into(), key.plane.into()]).collect();
+        let keys = wanted
+            .runs
+            .iter()
+            .map(|key| vec![key.run.into(), key.plane.into()])
+            .collect();
         let entries = &mut state.entries;
         fetch_rows(&mut self.conn, &ENTRIES, keys, |row| {
             let mut cursor = Cursor::new(row);
             let key = cursor.key()?;
             let run = RunFacts {
-                status: cursor.status()?,
                 rev: cursor.int32()?,
                 epoch: cursor.int()?,
-                last_seq: cursor.int()?,
             };
             let head = match cursor.opt_shared()? {
                 None => None,
@@ -190,7 +204,15 @@ impl Writer {
                 }),
             };
             let stored = head.is_some();
-            entries.insert(key, Entry { run: Some(run), head, stored, ..Entry::default() });
+            entries.insert(
+                key,
+                Entry {
+                    run: Some(run),
+                    head,
+                    stored,
+                    ..Entry::default()
+                },
+            );
             Ok(())
         })
         .await?;
@@ -206,14 +228,20 @@ impl Writer {
 
     async fn load_keys(&mut self, state: &mut State, wanted: Wanted) -> Result<()> {
         let pairs = |set: HashSet<(PlaneId, String)>| {
-            set.into_iter().map(|(plane, text)| vec![plane.into(), Value::Owned(text)]).collect::<Vec<_>>()
+            set.into_iter()
+                .map(|(plane, text)| vec![plane.into(), Value::Owned(text)])
+                .collect::<Vec<_>>()
         };
         let start_keys = &mut state.start_keys;
         fetch_rows(&mut self.conn, &START_KEYS, pairs(wanted.start_keys), |row| {
             let mut cursor = Cursor::new(row);
             let key = (cursor.plane()?, cursor.string()?);
             let body_sha256 = cursor.bytes()?.to_vec();
-            let facts = KeyFacts { body_sha256, run: cursor.run_id()?, created_at: cursor.time()? };
+            let facts = KeyFacts {
+                body_sha256,
+                run: cursor.run_id()?,
+                created_at: cursor.time()?,
+            };
             start_keys.insert(key, facts);
             Ok(())
         })
@@ -225,13 +253,22 @@ impl Writer {
             Ok(())
         })
         .await?;
-        let unknown = wanted.planes.iter().filter(|plane| !self.planes.contains_key(plane));
+        let unknown = wanted
+            .planes
+            .iter()
+            .filter(|plane| !self.planes.contains_key(plane));
         let unknown = unknown.map(|plane| vec![(*plane).into()]).collect();
         let known = &mut self.planes;
         fetch_rows(&mut self.conn, &PLANES, unknown, |row| {
             let mut cursor = Cursor::new(row);
             let plane = cursor.plane()?;
-            known.insert(plane, PlaneFacts { generation: cursor.int()?, command_seq: cursor.int()? });
+            known.insert(
+                plane,
+                PlaneFacts {
+                    generation: cursor.int()?,
+                    command_seq: cursor.int()?,
+                },
+            );
             Ok(())
         })
         .await?;

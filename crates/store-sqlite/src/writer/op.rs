@@ -1,8 +1,8 @@
 //! What can be asked of the writer, and its answers.
 
 use ag_store::{
-    ArtifactRow, Commit, CommitOutcome, Document, DocumentKind, NewCommand, NewRun, OwnerRow, PostOutcome, PutMode,
-    PutOutcome, Result, Segment, Start, StartOutcome, Sweep, Woken,
+    ArtifactRow, Commit, CommitOutcome, Document, DocumentKind, NewCommand, NewRun, OwnerRow, PostOutcome,
+    PutMode, PutOutcome, Result, Segment, Start, StartOutcome, Sweep, Woken,
 };
 use ag_types::{PlaneId, PlaneKey, RunId, RunKey, SessionId, TenantScope};
 use tokio::sync::oneshot;
@@ -15,22 +15,64 @@ pub(crate) struct Job {
 
 /// A write.
 pub(crate) enum Op {
-    Start { plane: PlaneId, start: Box<Start> },
+    Start {
+        plane: PlaneId,
+        start: Box<Start>,
+    },
     Commit(Box<Commit>),
-    Release { session: SessionId, key: RunKey, epoch: i64 },
-    Post { plane: PlaneId, command: Box<NewCommand> },
+    Release {
+        session: SessionId,
+        key: RunKey,
+        epoch: i64,
+    },
+    Post {
+        plane: PlaneId,
+        command: Box<NewCommand>,
+    },
     Sweep(Sweep),
-    CloseSession { session: SessionId, clean: bool },
+    CloseSession {
+        session: SessionId,
+        clean: bool,
+    },
     // From here on: rare, each in a transaction of its own.
-    Append { plane: PlaneId, run: RunId, lines: Vec<String> },
-    Purge { plane: PlaneId, runs: Vec<RunId> },
+    Append {
+        plane: PlaneId,
+        run: RunId,
+        lines: Vec<String>,
+    },
+    Purge {
+        plane: PlaneId,
+        runs: Vec<RunId>,
+    },
     Plane(PlaneKey),
-    PutDocument { plane: PlaneId, kind: DocumentKind, document: Document, mode: PutMode },
-    DeleteDocument { plane: PlaneId, kind: DocumentKind, id: String },
-    PutArtifact { plane: PlaneId, row: Box<ArtifactRow> },
-    ArtifactMeta { plane: PlaneId, artifact_id: String, meta: String },
-    DeleteArtifacts { plane: PlaneId, run_ids: Vec<String> },
-    EnsureOwner { plane: PlaneId, owner: OwnerRow },
+    PutDocument {
+        plane: PlaneId,
+        kind: DocumentKind,
+        document: Document,
+        mode: PutMode,
+    },
+    DeleteDocument {
+        plane: PlaneId,
+        kind: DocumentKind,
+        id: String,
+    },
+    PutArtifact {
+        plane: PlaneId,
+        row: Box<ArtifactRow>,
+    },
+    ArtifactMeta {
+        plane: PlaneId,
+        artifact_id: String,
+        meta: String,
+    },
+    DeleteArtifacts {
+        plane: PlaneId,
+        run_ids: Vec<String>,
+    },
+    EnsureOwner {
+        plane: PlaneId,
+        owner: OwnerRow,
+    },
     Close,
 }
 
@@ -90,7 +132,13 @@ fn run_weight(run: &NewRun) -> usize {
 
 fn columns_weight(columns: &ag_store::RunColumns) -> usize {
     let optional = [&columns.wait, &columns.output, &columns.lifecycle];
-    columns.vars.len() + columns.meta.len() + optional.into_iter().flatten().map(|text| text.len()).sum::<usize>()
+    columns.vars.len()
+        + columns.meta.len()
+        + optional
+            .into_iter()
+            .flatten()
+            .map(|text| text.len())
+            .sum::<usize>()
 }
 
 fn segments_weight(segments: &[Segment]) -> usize {

@@ -8,7 +8,7 @@ mod sweep;
 
 use std::sync::Arc;
 
-use ag_store::{ArtifactRow, MailKind, NewRun, OwnerRow, Placement, Result, RunColumns, Segment, leases::Lease};
+use ag_store::{ArtifactRow, Commit, MailKind, NewRun, OwnerRow, Placement, Result, Segment, leases::Lease};
 use ag_types::{PlaneId, RunKey, SessionId, Timestamp};
 
 use super::{
@@ -71,7 +71,9 @@ impl Plan {
     /// Numbers mail from the head and makes the head ready. `false`: the run has ended, nothing is written.
     fn deliver(&mut self, state: &mut State, key: RunKey, letter: Letter<'_>) -> bool {
         let now = state.now;
-        let Some(entry) = state.entries.get_mut(&key) else { return false };
+        let Some(entry) = state.entries.get_mut(&key) else {
+            return false;
+        };
         let Some(head) = &mut entry.head else { return false };
         head.mail_in += 1;
         head.ready_at.get_or_insert(now);
@@ -91,7 +93,10 @@ impl Plan {
     }
 
     fn new_run(&mut self, state: &mut State, plane: PlaneId, run: &NewRun) {
-        let key = RunKey { run: run.head.run_id, plane };
+        let key = RunKey {
+            run: run.head.run_id,
+            plane,
+        };
         let now = state.now;
         let (ready_at, wake_at, held) = match run.placement {
             Placement::Ready => (Some(now), None, None),
@@ -104,10 +109,19 @@ impl Plan {
         self.insert_run(key, run, epoch);
         self.ledger(key, &run.segments);
         let live = run.placement != Placement::Terminal;
-        let head = Head { pool: run.pool.clone(), mail_in: 0, ready_at, wake_at, crashes: 0 };
-        let facts =
-            RunFacts { status: run.columns.status, rev: 0, epoch, last_seq: run.last_seq };
-        let lease = held.map(|(session, epoch)| Lease { session, epoch, preempt_at: None });
+        let head = Head {
+            pool: run.pool.clone(),
+            mail_in: 0,
+            ready_at,
+            wake_at,
+            crashes: 0,
+        };
+        let facts = RunFacts { rev: 0, epoch };
+        let lease = held.map(|(session, epoch)| Lease {
+            session,
+            epoch,
+            preempt_at: None,
+        });
         *state.entry(key) = Entry {
             run: Some(facts),
             head: live.then_some(head),
@@ -155,14 +169,15 @@ impl Plan {
         );
     }
 
-    fn update_run(&mut self, key: RunKey, facts: RunFacts, columns: &RunColumns) {
+    fn update_run(&mut self, commit: &Commit, facts: RunFacts) {
+        let (key, columns) = (commit.key, &commit.columns);
         self.writes.add(
             Statement::RunUpdate,
             [
                 columns.status.as_str().into(),
                 facts.rev.into(),
                 facts.epoch.into(),
-                facts.last_seq.into(),
+                commit.last_seq.into(),
                 columns.updated_at.into(),
                 columns.paused.into(),
                 columns.counters.steps.into(),

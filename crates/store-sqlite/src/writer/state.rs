@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use ag_store::leases::Lease;
-use ag_types::{PlaneId, RunId, RunKey, RunStatus, SessionId, Timestamp};
+use ag_types::{PlaneId, RunId, RunKey, SessionId, Timestamp};
 
 /// Counters of a plane that only the writer changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +18,8 @@ pub(crate) type Planes = HashMap<PlaneId, PlaneFacts>;
 /// What a fence compares.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RunFacts {
-    pub status: RunStatus,
     pub rev: i32,
     pub epoch: i64,
-    pub last_seq: i64,
 }
 
 /// The head of a live run.
@@ -92,7 +90,7 @@ impl State {
 }
 
 impl Entry {
-    /// Ends an ownership; `crashed` counts against the run. The head stays ready, as it was while owned.
+    /// Ends an ownership; `crashed` counts against the run. The head is ready from now.
     pub(crate) fn release(&mut self, now: Timestamp, crashed: bool) {
         self.lease = None;
         self.moved = true;
@@ -101,10 +99,9 @@ impl Entry {
                 head.crashes += 1;
                 self.changed = true;
             }
-            if head.ready_at.is_none() {
-                head.ready_at = Some(now);
-                self.changed = true;
-            }
+            // The row of an owned run is ready already; only the place in the queue in memory is new.
+            self.changed |= head.ready_at.is_none();
+            head.ready_at = Some(now);
         }
     }
 }

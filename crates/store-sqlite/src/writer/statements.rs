@@ -53,7 +53,9 @@ static SQL: LazyLock<[RowsSql; Statement::ALL.len()]> = LazyLock::new(|| Stateme
 
 fn texts(statement: Statement) -> RowsSql {
     match statement {
-        Statement::ExpiredKeys => RowsSql::repeated("DELETE FROM start_keys WHERE plane_id = ? AND created_at < ?"),
+        Statement::ExpiredKeys => {
+            RowsSql::repeated("DELETE FROM start_keys WHERE plane_id = ? AND created_at < ?")
+        }
         Statement::StartKey => RowsSql::values(
             "INSERT INTO start_keys (plane_id, key, body_sha256, run_id, created_at) VALUES",
             5,
@@ -98,15 +100,19 @@ fn texts(statement: Statement) -> RowsSql {
              WHERE run_id = ? AND plane_id = ?",
         ),
         Statement::HeadDelete => RowsSql::repeated("DELETE FROM run_heads WHERE run_id = ? AND plane_id = ?"),
-        Statement::Ledger => {
-            RowsSql::values("INSERT INTO ledger (run_id, plane_id, last_seq, first_seq, records) VALUES", 5, "")
-        }
+        Statement::Ledger => RowsSql::values(
+            "INSERT INTO ledger (run_id, plane_id, last_seq, first_seq, records) VALUES",
+            5,
+            "",
+        ),
         Statement::MailRead => {
             RowsSql::repeated("DELETE FROM mail WHERE run_id = ? AND plane_id = ? AND n <= ?")
         }
-        Statement::Mail => {
-            RowsSql::values("INSERT INTO mail (run_id, plane_id, n, kind, body, command_id) VALUES", 6, "")
-        }
+        Statement::Mail => RowsSql::values(
+            "INSERT INTO mail (run_id, plane_id, n, kind, body, command_id) VALUES",
+            6,
+            "",
+        ),
         Statement::Command => RowsSql::values(
             "INSERT INTO commands (plane_id, command_id, seq, run_id, type, payload, client_id, ts, created_at, \
              outcome) VALUES",

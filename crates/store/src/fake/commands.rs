@@ -16,11 +16,16 @@ impl CommandStore for FakeStore {
 
     async fn command(&self, scope: &TenantScope, command_id: &str) -> Result<Option<CommandRow>> {
         let world = self.world.lock();
-        let Some(stored) = world.commands.get(&(scope.plane, command_id.to_owned())) else { return Ok(None) };
+        let Some(stored) = world.commands.get(&(scope.plane, command_id.to_owned())) else {
+            return Ok(None);
+        };
         let runs = world.runs.iter().filter(|(key, _)| key.plane == scope.plane);
         let mut mail = runs.flat_map(|(_, run)| &run.mail);
         let pending = mail.any(|mail| mail.command_id.as_deref() == Some(command_id));
-        Ok(Some(CommandRow { pending, ..stored.clone() }))
+        Ok(Some(CommandRow {
+            pending,
+            ..stored.clone()
+        }))
     }
 }
 
@@ -30,9 +35,16 @@ impl World {
         if let Some(stored) = self.commands.get(&id) {
             return PostOutcome::Duplicate { seq: stored.seq };
         }
-        let targets = if command.outcome.is_none() { command.targets.as_slice() } else { &[] };
+        let targets = if command.outcome.is_none() {
+            command.targets.as_slice()
+        } else {
+            &[]
+        };
         let key = |run| RunKey { run, plane };
-        if targets.iter().any(|target| target.kind.is_tree() && !self.is_live(&key(target.run))) {
+        if targets
+            .iter()
+            .any(|target| target.kind.is_tree() && !self.is_live(&key(target.run)))
+        {
             return PostOutcome::Stale;
         }
         self.counters(plane).command_seq += 1;
@@ -41,12 +53,15 @@ impl World {
         for target in targets {
             let key = key(target.run);
             let command_id = Some(command.command_id.as_str().into());
-            let Some(reached) = self.deliver(key, target.kind, &target.body, command_id, now) else { continue };
+            let Some(reached) = self.deliver(key, target.kind, &target.body, command_id, now) else {
+                continue;
+            };
             delivered = true;
             match self.leases.lease(&key) {
                 None => woken.push(reached),
                 Some(lease) if target.kind == MailKind::Cancel => {
-                    self.leases.set_preempt(key, now.plus_micros(PREEMPT_AFTER_MICROS));
+                    self.leases
+                        .set_preempt(key, now.plus_micros(PREEMPT_AFTER_MICROS));
                     preempt.push((lease.session, target.run));
                 }
                 Some(_) => {}
@@ -61,7 +76,10 @@ impl World {
             payload: command.payload.clone(),
             client_id: command.client_id.clone(),
             ts: command.ts.clone(),
-            outcome: command.outcome.clone().or_else(|| ended.then(|| "run has ended".to_owned())),
+            outcome: command
+                .outcome
+                .clone()
+                .or_else(|| ended.then(|| "run has ended".to_owned())),
             pending: false,
         };
         self.commands.insert(id, row);

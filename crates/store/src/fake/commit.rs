@@ -12,7 +12,12 @@ impl World {
             Err(outcome) => return outcome,
         };
         let unread = commit.rest == Rest::Terminal && mail_in > commit.seen;
-        if unread || commit.mail.iter().any(|mail| mail.kind.is_tree() && !self.commit_reaches(commit, mail)) {
+        if unread
+            || commit
+                .mail
+                .iter()
+                .any(|mail| mail.kind.is_tree() && !self.commit_reaches(commit, mail))
+        {
             return CommitOutcome::Stale { mail_in };
         }
         let plane = commit.key.plane;
@@ -28,10 +33,13 @@ impl World {
             self.insert_run(plane, child, now);
         }
         for owner in &commit.owners {
-            self.owners.entry((plane, owner.owner_id.clone())).or_insert_with(|| owner.clone());
+            self.owners
+                .entry((plane, owner.owner_id.clone()))
+                .or_insert_with(|| owner.clone());
         }
         for row in &commit.artifacts {
-            self.artifacts.insert((plane, row.artifact_id.clone()), row.clone());
+            self.artifacts
+                .insert((plane, row.artifact_id.clone()), row.clone());
         }
         for (command_id, outcome) in &commit.outcomes {
             if let Some(command) = self.commands.get_mut(&(plane, command_id.to_string())) {
@@ -56,7 +64,11 @@ impl World {
             return Ok(mail_in);
         }
         let applied = run.epoch == commit.epoch && run.rev.checked_sub(1) == Some(commit.rev);
-        Err(if applied { CommitOutcome::Committed { mail_in } } else { CommitOutcome::Lost })
+        Err(if applied {
+            CommitOutcome::Committed { mail_in }
+        } else {
+            CommitOutcome::Lost
+        })
     }
 
     fn commit_reaches(&self, commit: &Commit, mail: &OutMail) -> bool {
@@ -65,13 +77,20 @@ impl World {
         }
         match commit.children.iter().find(|child| child.head.run_id == mail.to) {
             Some(child) => child.placement != Placement::Terminal,
-            None => self.is_live(&RunKey { run: mail.to, plane: commit.key.plane }),
+            None => self.is_live(&RunKey {
+                run: mail.to,
+                plane: commit.key.plane,
+            }),
         }
     }
 
     fn rest(&mut self, commit: &Commit, now: Timestamp) -> CommitOutcome {
-        let Some(run) = self.runs.get_mut(&commit.key) else { return CommitOutcome::Lost };
-        let Some(head) = &mut run.head else { return CommitOutcome::Lost };
+        let Some(run) = self.runs.get_mut(&commit.key) else {
+            return CommitOutcome::Lost;
+        };
+        let Some(head) = &mut run.head else {
+            return CommitOutcome::Lost;
+        };
         let mail_in = head.mail_in;
         if let Some(pool) = &commit.pool {
             head.pool = pool.clone();

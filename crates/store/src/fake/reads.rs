@@ -9,9 +9,7 @@ use super::{
     FakeStore,
     world::{Run, World},
 };
-use crate::{
-    LedgerPage, Listener, RelatedRun, Result, RunFilter, RunListRow, RunReads, RunRow, Tail,
-};
+use crate::{LedgerPage, Listener, RelatedRun, Result, RunFilter, RunListRow, RunReads, RunRow, Tail};
 
 /// Listeners of one key that an event reaches at most.
 const LISTENERS: usize = 10_000;
@@ -20,24 +18,39 @@ const LISTENERS: usize = 10_000;
 impl RunReads for FakeStore {
     async fn run(&self, scope: &TenantScope, run: RunId) -> Result<Option<RunRow>> {
         let world = self.world.lock();
-        Ok(world.runs.get(&RunKey { run, plane: scope.plane }).map(|run| RunRow {
-            head: run.identity.clone(),
-            columns: run.columns.clone(),
-            rev: run.rev,
-            last_seq: run.last_seq,
-            bundle_sha256: run.bundle_sha256.clone(),
-        }))
+        Ok(world
+            .runs
+            .get(&RunKey {
+                run,
+                plane: scope.plane,
+            })
+            .map(|run| RunRow {
+                head: run.identity.clone(),
+                columns: run.columns.clone(),
+                rev: run.rev,
+                last_seq: run.last_seq,
+                bundle_sha256: run.bundle_sha256.clone(),
+            }))
     }
 
     async fn runs(&self, scope: &TenantScope, filter: RunFilter) -> Result<Vec<RunListRow>> {
         let world = self.world.lock();
-        let mut runs: Vec<&Run> = world.plane_runs(scope).filter(|run| matches(run, &filter)).collect();
+        let mut runs: Vec<&Run> = world
+            .plane_runs(scope)
+            .filter(|run| matches(run, &filter))
+            .collect();
         runs.sort_by_key(|run| (std::cmp::Reverse(run.columns.updated_at), run.identity.run_id));
         Ok(runs.into_iter().take(filter.limit).map(list_row).collect())
     }
 
     async fn children(&self, scope: &TenantScope, run: RunId) -> Result<Vec<RelatedRun>> {
-        Ok(self.world.lock().children(scope, run).into_iter().map(related).collect())
+        Ok(self
+            .world
+            .lock()
+            .children(scope, run)
+            .into_iter()
+            .map(related)
+            .collect())
     }
 
     async fn descendants(&self, scope: &TenantScope, run: RunId, limit: usize) -> Result<Vec<RelatedRun>> {
@@ -69,28 +82,44 @@ impl RunReads for FakeStore {
         Ok(live)
     }
 
-    async fn ledger(&self, scope: &TenantScope, run: RunId, after: i64, limit: usize) -> Result<Option<LedgerPage>> {
+    async fn ledger(
+        &self,
+        scope: &TenantScope,
+        run: RunId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Option<LedgerPage>> {
         let world = self.world.lock();
         let end = after.saturating_add(i64::try_from(limit).unwrap_or(i64::MAX));
-        Ok(world.runs.get(&RunKey { run, plane: scope.plane }).map(|run| LedgerPage {
-            status: run.columns.status,
-            last_seq: run.last_seq,
-            segments: run
-                .segments
-                .iter()
-                .filter(|segment| segment.last_seq > after && segment.first_seq <= end)
-                .cloned()
-                .collect(),
-            after,
-            limit,
-        }))
+        Ok(world
+            .runs
+            .get(&RunKey {
+                run,
+                plane: scope.plane,
+            })
+            .map(|run| LedgerPage {
+                status: run.columns.status,
+                last_seq: run.last_seq,
+                segments: run
+                    .segments
+                    .iter()
+                    .filter(|segment| segment.last_seq > after && segment.first_seq <= end)
+                    .cloned()
+                    .collect(),
+                after,
+                limit,
+            }))
     }
 
     async fn tails(&self, _: &SystemScope, keys: &[RunKey]) -> Result<Vec<Tail>> {
         let world = self.world.lock();
         let tail = |key: &RunKey| {
             let run = world.runs.get(key)?;
-            Some(Tail { key: *key, last_seq: run.last_seq, status: run.columns.status })
+            Some(Tail {
+                key: *key,
+                last_seq: run.last_seq,
+                status: run.columns.status,
+            })
         };
         Ok(keys.iter().filter_map(tail).collect())
     }
@@ -107,9 +136,15 @@ impl RunReads for FakeStore {
         Ok(world.listeners(scope, able, LISTENERS))
     }
 
-    async fn session_listeners(&self, scope: &TenantScope, session_id: &str, limit: usize) -> Result<Vec<Listener>> {
+    async fn session_listeners(
+        &self,
+        scope: &TenantScope,
+        session_id: &str,
+        limit: usize,
+    ) -> Result<Vec<Listener>> {
         let world = self.world.lock();
-        let mine = |run: &&Run| waits_for_event(run) && run.identity.session_id.as_deref() == Some(session_id);
+        let mine =
+            |run: &&Run| waits_for_event(run) && run.identity.session_id.as_deref() == Some(session_id);
         Ok(world.listeners(scope, mine, limit))
     }
 }
@@ -117,12 +152,17 @@ impl RunReads for FakeStore {
 impl World {
     fn plane_runs(&self, scope: &TenantScope) -> impl Iterator<Item = &Run> {
         let plane = scope.plane;
-        self.runs.iter().filter(move |(key, _)| key.plane == plane).map(|(_, run)| run)
+        self.runs
+            .iter()
+            .filter(move |(key, _)| key.plane == plane)
+            .map(|(_, run)| run)
     }
 
     fn children(&self, scope: &TenantScope, parent: RunId) -> Vec<&Run> {
-        let mut runs: Vec<&Run> =
-            self.plane_runs(scope).filter(|run| run.identity.parent_run_id == Some(parent)).collect();
+        let mut runs: Vec<&Run> = self
+            .plane_runs(scope)
+            .filter(|run| run.identity.parent_run_id == Some(parent))
+            .collect();
         runs.sort_by_key(|run| (run.identity.created_at, run.identity.run_id));
         runs
     }
@@ -153,16 +193,23 @@ fn matches(run: &Run, filter: &RunFilter) -> bool {
     };
     workflow
         && filter.status.is_none_or(|status| run.columns.status == status)
-        && filter.session_id.as_ref().is_none_or(|id| run.identity.session_id.as_deref() == Some(id))
+        && filter
+            .session_id
+            .as_ref()
+            .is_none_or(|id| run.identity.session_id.as_deref() == Some(id))
         && (!filter.root_only || run.identity.parent_run_id.is_none())
         && (filter.include_drafts || !is_draft(run))
-        && filter.created_until.is_none_or(|until| run.identity.created_at <= until)
+        && filter
+            .created_until
+            .is_none_or(|until| run.identity.created_at <= until)
 }
 
 fn is_draft(run: &Run) -> bool {
     let lifecycle = run.columns.lifecycle.as_deref();
     let parsed = lifecycle.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-    parsed.is_some_and(|lifecycle| lifecycle.get("purpose").and_then(|purpose| purpose.as_str()) == Some("draft_test"))
+    parsed.is_some_and(|lifecycle| {
+        lifecycle.get("purpose").and_then(|purpose| purpose.as_str()) == Some("draft_test")
+    })
 }
 
 fn list_row(run: &Run) -> RunListRow {
@@ -179,5 +226,9 @@ fn list_row(run: &Run) -> RunListRow {
 }
 
 fn related(run: &Run) -> RelatedRun {
-    RelatedRun { head: run.identity.clone(), status: run.columns.status, last_seq: run.last_seq }
+    RelatedRun {
+        head: run.identity.clone(),
+        status: run.columns.status,
+        last_seq: run.last_seq,
+    }
 }

@@ -25,10 +25,14 @@ impl Documents for FakeStore {
     async fn documents(&self, scope: &TenantScope, kind: DocumentKind) -> Result<(i64, Vec<Document>)> {
         let mut world = self.world.lock();
         let generation = world.counters(scope.plane).generation;
-        let of_kind = world.documents.iter().filter(|((plane, of, _), _)| {
-            *plane == scope.plane && *of == kind.as_str()
-        });
-        Ok((generation, of_kind.map(|(_, document)| document.clone()).collect()))
+        let of_kind = world
+            .documents
+            .iter()
+            .filter(|((plane, of, _), _)| *plane == scope.plane && *of == kind.as_str());
+        Ok((
+            generation,
+            of_kind.map(|(_, document)| document.clone()).collect(),
+        ))
     }
 
     async fn put_document(
@@ -48,12 +52,17 @@ impl Documents for FakeStore {
         world.documents.insert(key, document);
         let counters = world.counters(scope.plane);
         counters.generation += 1;
-        Ok(PutOutcome::Written { generation: counters.generation })
+        Ok(PutOutcome::Written {
+            generation: counters.generation,
+        })
     }
 
     async fn delete_document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<bool> {
         let mut world = self.world.lock();
-        let deleted = world.documents.remove(&(scope.plane, kind.as_str(), id.to_owned())).is_some();
+        let deleted = world
+            .documents
+            .remove(&(scope.plane, kind.as_str(), id.to_owned()))
+            .is_some();
         world.counters(scope.plane).generation += i64::from(deleted);
         Ok(deleted)
     }
@@ -62,23 +71,37 @@ impl Documents for FakeStore {
 #[async_trait]
 impl ArtifactIndex for FakeStore {
     async fn put_artifact(&self, scope: &TenantScope, row: ArtifactRow) -> Result<()> {
-        self.world.lock().artifacts.insert((scope.plane, row.artifact_id.clone()), row);
+        self.world
+            .lock()
+            .artifacts
+            .insert((scope.plane, row.artifact_id.clone()), row);
         Ok(())
     }
 
     async fn artifact(&self, scope: &TenantScope, artifact_id: &str) -> Result<Option<ArtifactRow>> {
-        Ok(self.world.lock().artifacts.get(&(scope.plane, artifact_id.to_owned())).cloned())
+        Ok(self
+            .world
+            .lock()
+            .artifacts
+            .get(&(scope.plane, artifact_id.to_owned()))
+            .cloned())
     }
 
     async fn artifacts(&self, scope: &TenantScope, filter: ArtifactFilter) -> Result<Vec<ArtifactRow>> {
         let world = self.world.lock();
-        let mine = world.artifacts.iter().filter(|((plane, _), _)| *plane == scope.plane).map(|(_, row)| row);
+        let mine = world
+            .artifacts
+            .iter()
+            .filter(|((plane, _), _)| *plane == scope.plane)
+            .map(|(_, row)| row);
         let mut rows: Vec<_> = mine.filter(|row| matches(row, &filter)).cloned().collect();
         match filter.order {
             ArtifactOrder::NewestFirst => {
                 rows.sort_by_cached_key(|row| Reverse((row.created_at, row.artifact_id.clone())));
             }
-            ArtifactOrder::OldestFirst => rows.sort_by_cached_key(|row| (row.created_at, row.artifact_id.clone())),
+            ArtifactOrder::OldestFirst => {
+                rows.sort_by_cached_key(|row| (row.created_at, row.artifact_id.clone()));
+            }
         }
         if filter.limit > 0 {
             rows.truncate(filter.limit);
@@ -92,7 +115,11 @@ impl ArtifactIndex for FakeStore {
         Ok(row.map(|row| row.meta = meta.into()).is_some())
     }
 
-    async fn delete_artifacts_of(&self, scope: &TenantScope, run_ids: &[String]) -> Result<(u64, Vec<String>)> {
+    async fn delete_artifacts_of(
+        &self,
+        scope: &TenantScope,
+        run_ids: &[String],
+    ) -> Result<(u64, Vec<String>)> {
         let mut world = self.world.lock();
         let owned = |row: &ArtifactRow| row.run_id.as_ref().is_some_and(|id| run_ids.contains(id));
         let mut blobs = BTreeSet::new();
@@ -105,7 +132,10 @@ impl ArtifactIndex for FakeStore {
             !delete
         });
         let deleted = (before - world.artifacts.len()) as u64;
-        let left = world.artifacts.iter().filter(|((plane, _), _)| *plane == scope.plane);
+        let left = world
+            .artifacts
+            .iter()
+            .filter(|((plane, _), _)| *plane == scope.plane);
         for (_, row) in left {
             blobs.remove(&row.blob_id);
         }
@@ -119,18 +149,29 @@ fn matches(row: &ArtifactRow, filter: &ArtifactFilter) -> bool {
     let session = filter.or_session_id.is_some() && row.session_id == filter.or_session_id;
     (any_owner || owner || session)
         && filter.created_after.is_none_or(|after| row.created_at >= after)
-        && filter.created_before.is_none_or(|before| row.created_at <= before)
+        && filter
+            .created_before
+            .is_none_or(|before| row.created_at <= before)
 }
 
 #[async_trait]
 impl OwnerStore for FakeStore {
     async fn ensure_owner(&self, scope: &TenantScope, owner: OwnerRow) -> Result<OwnerRow> {
         let mut world = self.world.lock();
-        Ok(world.owners.entry((scope.plane, owner.owner_id.clone())).or_insert(owner).clone())
+        Ok(world
+            .owners
+            .entry((scope.plane, owner.owner_id.clone()))
+            .or_insert(owner)
+            .clone())
     }
 
     async fn owner(&self, scope: &TenantScope, owner_id: &str) -> Result<Option<OwnerRow>> {
-        Ok(self.world.lock().owners.get(&(scope.plane, owner_id.to_owned())).cloned())
+        Ok(self
+            .world
+            .lock()
+            .owners
+            .get(&(scope.plane, owner_id.to_owned()))
+            .cloned())
     }
 }
 
@@ -141,7 +182,13 @@ impl Planes for FakeStore {
     }
 
     async fn plane_by_id(&self, _: &SystemScope, plane: PlaneId) -> Result<Option<TenantScope>> {
-        Ok(self.world.lock().planes.iter().find(|scope| scope.plane == plane).cloned())
+        Ok(self
+            .world
+            .lock()
+            .planes
+            .iter()
+            .find(|scope| scope.plane == plane)
+            .cloned())
     }
 
     async fn planes(&self, _: &SystemScope) -> Result<Vec<TenantScope>> {

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::{FakeStore, world::World};
 use crate::{
-    Beat, CandidateQuery, Claim, ClaimedRun, Commit, CommitOutcome, Mail, NewSession, Result, RunStore, Segment,
-    Start, StartOutcome, StoreError, Sweep, Woken,
+    Beat, CandidateQuery, Claim, ClaimedRun, Commit, CommitOutcome, Mail, NewSession, Result, RunStore,
+    Segment, Start, StartOutcome, StoreError, Sweep, Woken,
 };
 
 /// Rows that one sweep takes.
@@ -30,10 +30,10 @@ impl RunStore for FakeStore {
     }
 
     async fn close_session(&self, _: &SystemScope, session: SessionId, clean: bool) -> Result<Vec<Woken>> {
-        let mut world = self.world.lock();
+        let (mut world, now) = (self.world.lock(), self.clock.now());
         world.leases.mark_dead(session);
         let held = world.leases.held_by(session);
-        Ok(world.release(&held, !clean))
+        Ok(world.release(&held, !clean, now))
     }
 
     async fn claim(
@@ -48,7 +48,10 @@ impl RunStore for FakeStore {
             return Err(StoreError::SessionLost);
         }
         let known: HashMap<RunKey, i32> = known.iter().copied().collect();
-        let runs = keys.iter().filter_map(|key| world.claim(*key, session, known.get(key).copied())).collect();
+        let runs = keys
+            .iter()
+            .filter_map(|key| world.claim(*key, session, known.get(key).copied()))
+            .collect();
         Ok(Claim { now, runs })
     }
 
@@ -57,7 +60,7 @@ impl RunStore for FakeStore {
         let lease = world.leases.lease(&key);
         let held = lease.is_some_and(|lease| lease.session == session && lease.epoch == epoch);
         if held {
-            world.release(&[key], false);
+            world.release(&[key], false, self.clock.now());
         }
         Ok(held)
     }
@@ -68,7 +71,11 @@ impl RunStore for FakeStore {
 
     async fn read_mail(&self, _: &SystemScope, key: RunKey, after: i64) -> Result<Vec<Mail>> {
         let world = self.world.lock();
-        let mail = world.runs.get(&key).map(|run| run.mail.as_slice()).unwrap_or_default();
+        let mail = world
+            .runs
+            .get(&key)
+            .map(|run| run.mail.as_slice())
+            .unwrap_or_default();
         Ok(mail.iter().filter(|mail| mail.n > after).cloned().collect())
     }
 
@@ -96,24 +103,38 @@ impl RunStore for FakeStore {
             Sweep::Sessions => {
                 world.leases.expire_sessions(now);
                 let orphans = world.leases.orphans(SWEEP_ROWS);
-                world.release(&orphans, true)
+                world.release(&orphans, true, now)
             }
             Sweep::Cancels => {
                 let overdue = world.leases.overdue(now, SWEEP_ROWS);
-                world.release(&overdue, false)
+                world.release(&overdue, false, now)
             }
         })
     }
 
-    async fn append_to_terminal(&self, scope: &TenantScope, run: RunId, lines: &[String]) -> Result<Option<i64>> {
+    async fn append_to_terminal(
+        &self,
+        scope: &TenantScope,
+        run: RunId,
+        lines: &[String],
+    ) -> Result<Option<i64>> {
         let mut world = self.world.lock();
-        let run = world.runs.get_mut(&RunKey { run, plane: scope.plane });
-        let Some(run) = run.filter(|run| run.columns.status.is_terminal()) else { return Ok(None) };
+        let run = world.runs.get_mut(&RunKey {
+            run,
+            plane: scope.plane,
+        });
+        let Some(run) = run.filter(|run| run.columns.status.is_terminal()) else {
+            return Ok(None);
+        };
         let first = run.last_seq + 1;
         for line in lines {
             run.last_seq += 1;
             let lines = line.as_str().into();
-            run.segments.push(Segment { first_seq: run.last_seq, last_seq: run.last_seq, lines });
+            run.segments.push(Segment {
+                first_seq: run.last_seq,
+                last_seq: run.last_seq,
+                lines,
+            });
         }
         Ok(Some(first))
     }
@@ -122,17 +143,28 @@ impl RunStore for FakeStore {
         let mut world = self.world.lock();
         let (mut count, mut records, mut commands) = (0, 0, 0);
         for run in runs {
-            let key = RunKey { run: *run, plane: scope.plane };
+            let key = RunKey {
+                run: *run,
+                plane: scope.plane,
+            };
             world.leases.forget(&key);
             if let Some(run) = world.runs.remove(&key) {
                 count += 1;
-                records += run.segments.iter().map(|s| (s.last_seq - s.first_seq + 1).unsigned_abs()).sum::<u64>();
+                records += run
+                    .segments
+                    .iter()
+                    .map(|s| (s.last_seq - s.first_seq + 1).unsigned_abs())
+                    .sum::<u64>();
             }
             let before = world.commands.len();
             let text = run.to_string();
-            world.commands.retain(|(plane, _), command| *plane != scope.plane || command.run_id != text);
+            world
+                .commands
+                .retain(|(plane, _), command| *plane != scope.plane || command.run_id != text);
             commands += (before - world.commands.len()) as u64;
-            world.start_keys.retain(|(plane, _), key| *plane != scope.plane || key.run != *run);
+            world
+                .start_keys
+                .retain(|(plane, _), key| *plane != scope.plane || key.run != *run);
         }
         Ok((count, records, commands))
     }
@@ -160,7 +192,11 @@ impl World {
     fn ring_timers(&mut self, now: Timestamp) -> Vec<Woken> {
         let mut due = Vec::new();
         for (key, run) in &mut self.runs {
-            if let Some(head) = run.head.as_mut().filter(|head| head.wake_at.is_some_and(|at| at <= now)) {
+            if let Some(head) = run
+                .head
+                .as_mut()
+                .filter(|head| head.wake_at.is_some_and(|at| at <= now))
+            {
                 due.push((head.wake_at.take(), *key));
                 head.ready_at.get_or_insert(now);
             }
@@ -169,7 +205,11 @@ impl World {
         let mut woken = Vec::new();
         for (_, key) in due {
             self.announce(key);
-            let pool = self.runs.get(&key).and_then(|run| run.head.as_ref()).map(|head| head.pool.clone());
+            let pool = self
+                .runs
+                .get(&key)
+                .and_then(|run| run.head.as_ref())
+                .map(|head| head.pool.clone());
             if let (None, Some(pool)) = (self.leases.lease(&key), pool) {
                 woken.push(Woken { key, pool });
             }

@@ -8,8 +8,8 @@ use std::{
 use ag_types::{PlaneId, PlaneKey, RunHead, RunId, RunKey, TenantScope, Timestamp};
 
 use crate::{
-    ArtifactRow, CommandRow, Document, Mail, MailKind, NewRun, OwnerRow, Placement, RunColumns, Segment, Woken,
-    leases::LeaseTable,
+    ArtifactRow, CommandRow, Document, Mail, MailKind, NewRun, OwnerRow, Placement, RunColumns, Segment,
+    Woken, leases::LeaseTable,
 };
 
 /// A live run's head.
@@ -74,7 +74,10 @@ impl World {
             return scope.clone();
         }
         let next = i32::try_from(self.planes.len()).map_or(i32::MAX, |known| known.saturating_add(1));
-        let scope = TenantScope { plane: PlaneId(next), key: key.clone() };
+        let scope = TenantScope {
+            plane: PlaneId(next),
+            key: key.clone(),
+        };
         self.planes.push(scope.clone());
         scope
     }
@@ -88,15 +91,26 @@ impl World {
     }
 
     pub(super) fn insert_run(&mut self, plane: PlaneId, new: &NewRun, now: Timestamp) {
-        let key = RunKey { run: new.head.run_id, plane };
+        let key = RunKey {
+            run: new.head.run_id,
+            plane,
+        };
         let (ready_at, wake_at) = match new.placement {
             Placement::Ready | Placement::Held { .. } => (Some(now), None),
             Placement::Rest { wake_at } => (None, wake_at),
             Placement::Terminal => (None, None),
         };
-        let head = Head { pool: new.pool.clone(), mail_in: 0, ready_at, wake_at, crashes: 0 };
+        let head = Head {
+            pool: new.pool.clone(),
+            mail_in: 0,
+            ready_at,
+            wake_at,
+            crashes: 0,
+        };
         let held = match new.placement {
-            Placement::Held { session, epoch } if self.leases.is_alive(session, now) => Some((session, epoch)),
+            Placement::Held { session, epoch } if self.leases.is_alive(session, now) => {
+                Some((session, epoch))
+            }
             _ => None,
         };
         let run = Run {
@@ -139,20 +153,31 @@ impl World {
         let head = run.head.as_mut()?;
         head.mail_in += 1;
         head.ready_at.get_or_insert(now);
-        run.mail.push(Mail { n: head.mail_in, kind, body: body.clone(), command_id });
+        run.mail.push(Mail {
+            n: head.mail_in,
+            kind,
+            body: body.clone(),
+            command_id,
+        });
         let pool = head.pool.clone();
         self.announce(key);
         Some(Woken { key, pool })
     }
 
     /// Takes runs away from their holders.
-    pub(super) fn release(&mut self, keys: &[RunKey], crashed: bool) -> Vec<Woken> {
+    pub(super) fn release(&mut self, keys: &[RunKey], crashed: bool, now: Timestamp) -> Vec<Woken> {
         let mut woken = Vec::new();
         for key in keys {
             self.leases.release(key);
-            let Some(head) = self.runs.get_mut(key).and_then(|run| run.head.as_mut()) else { continue };
+            let Some(head) = self.runs.get_mut(key).and_then(|run| run.head.as_mut()) else {
+                continue;
+            };
+            head.ready_at = Some(now);
             head.crashes = head.crashes.saturating_add(i16::from(crashed));
-            woken.push(Woken { key: *key, pool: head.pool.clone() });
+            woken.push(Woken {
+                key: *key,
+                pool: head.pool.clone(),
+            });
             self.announce(*key);
         }
         woken

@@ -11,11 +11,18 @@ fn at(micros: i64) -> Timestamp {
 }
 
 fn key(run: u128, plane: i32) -> RunKey {
-    RunKey { run: RunId(Uuid::from_u128(run)), plane: PlaneId(plane) }
+    RunKey {
+        run: RunId(Uuid::from_u128(run)),
+        plane: PlaneId(plane),
+    }
 }
 
 fn session(id: SessionId) -> NewSession {
-    NewSession { id, pool: "default".into(), node: "test".into() }
+    NewSession {
+        id,
+        pool: "default".into(),
+        node: "test".into(),
+    }
 }
 
 fn ready(table: &mut LeaseTable, run: u128, plane: i32, since: i64) {
@@ -23,14 +30,29 @@ fn ready(table: &mut LeaseTable, run: u128, plane: i32, since: i64) {
 }
 
 fn ask(table: &LeaseTable, limit: usize, after: i32) -> Vec<(u128, i32)> {
-    let query = CandidateQuery { pool: "default".into(), limit, after_plane: PlaneId(after) };
-    table.candidates(&query).into_iter().map(|key| (key.run.0.as_u128(), key.plane.0)).collect()
+    let query = CandidateQuery {
+        pool: "default".into(),
+        limit,
+        after_plane: PlaneId(after),
+    };
+    table
+        .candidates(&query)
+        .into_iter()
+        .map(|key| (key.run.0.as_u128(), key.plane.0))
+        .collect()
 }
 
 #[test]
 fn candidates_take_the_first_of_each_plane_then_the_second() {
     let mut table = LeaseTable::default();
-    for (run, plane, since) in [(1, 1, 10), (2, 1, 11), (3, 1, 12), (4, 2, 20), (5, 2, 21), (6, 3, 5)] {
+    for (run, plane, since) in [
+        (1, 1, 10),
+        (2, 1, 11),
+        (3, 1, 12),
+        (4, 2, 20),
+        (5, 2, 21),
+        (6, 3, 5),
+    ] {
         ready(&mut table, run, plane, since);
     }
     assert_eq!(ask(&table, 4, 0), [(6, 3), (1, 1), (4, 2), (2, 1)]);
@@ -60,7 +82,10 @@ fn a_run_is_owned_or_ready_never_both() {
     ready(&mut table, 1, 1, 6);
     assert_eq!(ask(&table, 9, 0), []);
     table.release(&key(1, 1));
-    assert!(table.take_ready(&key(1, 1), B).is_none(), "released without becoming ready is at rest");
+    assert!(
+        table.take_ready(&key(1, 1), B).is_none(),
+        "released without becoming ready is at rest"
+    );
     ready(&mut table, 1, 1, 7);
     assert_eq!(ask(&table, 9, 0), [(1, 1)]);
 }

@@ -36,7 +36,9 @@ pub(super) async fn put(
         .await
         .map_err(store_error)?;
     let outcome = if done.rows_affected() > 0 {
-        PutOutcome::Written { generation: raise(conn, plane).await? }
+        PutOutcome::Written {
+            generation: raise(conn, plane).await?,
+        }
     } else if mode == PutMode::Create {
         PutOutcome::Exists
     } else {
@@ -66,9 +68,11 @@ pub(super) async fn delete(
 }
 
 async fn raise(conn: &mut SqliteConnection, plane: PlaneId) -> Result<i64> {
-    sqlx::query_scalar("UPDATE planes SET generation = generation + 1 WHERE plane_id = ? RETURNING generation")
-        .bind(plane.0)
-        .fetch_one(conn)
-        .await
-        .map_err(store_error)
+    sqlx::query_scalar(
+        "UPDATE planes SET generation = generation + 1 WHERE plane_id = ? RETURNING generation",
+    )
+    .bind(plane.0)
+    .fetch_one(conn)
+    .await
+    .map_err(store_error)
 }

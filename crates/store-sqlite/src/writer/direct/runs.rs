@@ -21,11 +21,16 @@ pub(super) async fn append(
     lines: &[String],
 ) -> Result<Answer> {
     let key = || [Value::from(run), Value::from(plane)];
-    let row = sqlx::query_with("SELECT status, last_seq FROM runs WHERE run_id = ? AND plane_id = ?", args(key())?)
-        .fetch_optional(&mut *conn)
-        .await
-        .map_err(store_error)?;
-    let Some(row) = row else { return Ok(Answer::Appended(None)) };
+    let row = sqlx::query_with(
+        "SELECT status, last_seq FROM runs WHERE run_id = ? AND plane_id = ?",
+        args(key())?,
+    )
+    .fetch_optional(&mut *conn)
+    .await
+    .map_err(store_error)?;
+    let Some(row) = row else {
+        return Ok(Answer::Appended(None));
+    };
     let mut cursor = Cursor::new(&row);
     let (status, stored) = (cursor.status()?, cursor.int()?);
     if !status.is_terminal() {
@@ -35,7 +40,9 @@ pub(super) async fn append(
     for chunk in lines.chunks(SEGMENT_RECORDS) {
         let first = last + 1;
         last = chunk.iter().fold(last, |last, _| last + 1);
-        let values = key().into_iter().chain([last.into(), first.into(), Value::Owned(chunk.join("\n"))]);
+        let values = key()
+            .into_iter()
+            .chain([last.into(), first.into(), Value::Owned(chunk.join("\n"))]);
         sqlx::query_with(
             "INSERT INTO ledger (run_id, plane_id, last_seq, first_seq, records) VALUES (?, ?, ?, ?, ?)",
             args(values)?,
@@ -45,10 +52,13 @@ pub(super) async fn append(
         .map_err(store_error)?;
     }
     let values = [Value::from(last)].into_iter().chain(key());
-    sqlx::query_with("UPDATE runs SET last_seq = ? WHERE run_id = ? AND plane_id = ?", args(values)?)
-        .execute(conn)
-        .await
-        .map_err(store_error)?;
+    sqlx::query_with(
+        "UPDATE runs SET last_seq = ? WHERE run_id = ? AND plane_id = ?",
+        args(values)?,
+    )
+    .execute(conn)
+    .await
+    .map_err(store_error)?;
     Ok(Answer::Appended(Some(stored + 1)))
 }
 
@@ -62,7 +72,10 @@ pub(super) async fn purge(conn: &mut SqliteConnection, plane: PlaneId, runs: &[R
             "DELETE FROM mail WHERE run_id = ? AND plane_id = ?",
             "DELETE FROM start_keys WHERE run_id = ? AND plane_id = ?",
         ] {
-            sqlx::query_with(statement, args(key())?).execute(&mut *conn).await.map_err(store_error)?;
+            sqlx::query_with(statement, args(key())?)
+                .execute(&mut *conn)
+                .await
+                .map_err(store_error)?;
         }
         let deleted = sqlx::query_with(
             "DELETE FROM ledger WHERE run_id = ? AND plane_id = ? RETURNING last_seq - first_seq + 1",

@@ -19,21 +19,38 @@ impl Plan {
             Err(outcome) => return outcome,
         };
         let unread = commit.rest == Rest::Terminal && mail_in > commit.seen;
-        if unread || commit.mail.iter().any(|mail| mail.kind.is_tree() && !reaches(state, commit, mail)) {
+        if unread
+            || commit
+                .mail
+                .iter()
+                .any(|mail| mail.kind.is_tree() && !reaches(state, commit, mail))
+        {
             return CommitOutcome::Stale { mail_in };
         }
         self.state_and_records(state, commit);
         if commit.seen > 0 && mail_in > 0 {
             let (run, plane) = (commit.key.run.into(), commit.key.plane.into());
-            self.writes.add(Statement::MailRead, [run, plane, commit.seen.into()]);
+            self.writes
+                .add(Statement::MailRead, [run, plane, commit.seen.into()]);
         }
         for mail in &commit.mail {
-            let key = RunKey { run: mail.to, plane: commit.key.plane };
+            let key = RunKey {
+                run: mail.to,
+                plane: commit.key.plane,
+            };
             if key == commit.key && commit.rest == Rest::Terminal {
                 continue;
             }
             let command_id = mail.command_id.as_ref().map(Value::from);
-            self.deliver(state, key, Letter { kind: mail.kind, body: &mail.body, command_id });
+            self.deliver(
+                state,
+                key,
+                Letter {
+                    kind: mail.kind,
+                    body: &mail.body,
+                    command_id,
+                },
+            );
         }
         rest(state, commit)
     }
@@ -41,12 +58,10 @@ impl Plan {
     fn state_and_records(&mut self, state: &mut State, commit: &Commit) {
         let plane = commit.key.plane;
         let facts = RunFacts {
-            status: commit.columns.status,
             rev: commit.rev + 1,
             epoch: commit.epoch,
-            last_seq: commit.last_seq,
         };
-        self.update_run(commit.key, facts, &commit.columns);
+        self.update_run(commit, facts);
         state.entry(commit.key).run = Some(facts);
         self.ledger(commit.key, &commit.segments);
         for child in &commit.children {
@@ -55,7 +70,10 @@ impl Plan {
         self.owners(plane, &commit.owners);
         self.artifacts(plane, &commit.artifacts);
         for (command_id, outcome) in &commit.outcomes {
-            self.writes.add(Statement::Outcome, [outcome.into(), plane.into(), command_id.into()]);
+            self.writes.add(
+                Statement::Outcome,
+                [outcome.into(), plane.into(), command_id.into()],
+            );
         }
     }
 }
@@ -65,13 +83,19 @@ fn fence(state: &State, commit: &Commit) -> Result<i64, CommitOutcome> {
     let entry = state.entries.get(&commit.key).ok_or(CommitOutcome::Lost)?;
     let run = entry.run.ok_or(CommitOutcome::Lost)?;
     let mail_in = entry.head.as_ref().map_or(commit.seen, |head| head.mail_in);
-    let owned = entry.lease.is_some_and(|lease| lease.session == commit.session && lease.epoch == commit.epoch);
+    let owned = entry
+        .lease
+        .is_some_and(|lease| lease.session == commit.session && lease.epoch == commit.epoch);
     if owned && entry.head.is_some() && run.rev == commit.rev {
         return Ok(mail_in);
     }
     // The same call again after an unknown outcome: it had been applied.
     let applied = run.epoch == commit.epoch && run.rev.checked_sub(1) == Some(commit.rev);
-    Err(if applied { CommitOutcome::Committed { mail_in } } else { CommitOutcome::Lost })
+    Err(if applied {
+        CommitOutcome::Committed { mail_in }
+    } else {
+        CommitOutcome::Lost
+    })
 }
 
 /// True if the addressee lives after this commit.
@@ -82,14 +106,19 @@ fn reaches(state: &State, commit: &Commit, mail: &OutMail) -> bool {
     if let Some(child) = commit.children.iter().find(|child| child.head.run_id == mail.to) {
         return child.placement != Placement::Terminal;
     }
-    state.is_live(&RunKey { run: mail.to, plane: commit.key.plane })
+    state.is_live(&RunKey {
+        run: mail.to,
+        plane: commit.key.plane,
+    })
 }
 
 /// Leaves the run as the commit says; mail that it did not see makes it ready again.
 fn rest(state: &mut State, commit: &Commit) -> CommitOutcome {
     let now = state.now;
     let entry = state.entry(commit.key);
-    let Some(head) = &mut entry.head else { return CommitOutcome::Lost };
+    let Some(head) = &mut entry.head else {
+        return CommitOutcome::Lost;
+    };
     let mail_in = head.mail_in;
     if let Some(pool) = &commit.pool {
         entry.changed |= head.pool != *pool;

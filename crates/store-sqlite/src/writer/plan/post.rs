@@ -18,9 +18,16 @@ impl Plan {
         if let Some(seq) = state.commands.get(&id) {
             return PostOutcome::Duplicate { seq: *seq };
         }
-        let targets = if command.outcome.is_none() { command.targets.as_slice() } else { &[] };
+        let targets = if command.outcome.is_none() {
+            command.targets.as_slice()
+        } else {
+            &[]
+        };
         let key = |run| RunKey { run, plane };
-        if targets.iter().any(|target| target.kind.is_tree() && !state.is_live(&key(target.run))) {
+        if targets
+            .iter()
+            .any(|target| target.kind.is_tree() && !state.is_live(&key(target.run)))
+        {
             return PostOutcome::Stale;
         }
         let seq = state.planes.get_mut(&plane).map_or(1, |facts| {
@@ -33,7 +40,15 @@ impl Plan {
         for target in targets {
             let key = key(target.run);
             let command_id = Some((&command.command_id).into());
-            if !self.deliver(state, key, Letter { kind: target.kind, body: &target.body, command_id }) {
+            if !self.deliver(
+                state,
+                key,
+                Letter {
+                    kind: target.kind,
+                    body: &target.body,
+                    command_id,
+                },
+            ) {
                 continue;
             }
             delivered = true;
@@ -43,7 +58,10 @@ impl Plan {
                     preempt.push((lease.session, target.run));
                     self.preempts.push(key);
                 }
-                (None, Some(head)) => woken.push(Woken { key, pool: head.pool.clone() }),
+                (None, Some(head)) => woken.push(Woken {
+                    key,
+                    pool: head.pool.clone(),
+                }),
                 _ => {}
             }
         }

@@ -18,11 +18,18 @@ impl Plan {
             return answer;
         }
         if let Some(generation) = start.generation
-            && state.planes.get(&plane).is_none_or(|facts| facts.generation != generation)
+            && state
+                .planes
+                .get(&plane)
+                .is_none_or(|facts| facts.generation != generation)
         {
             return StartOutcome::StaleGeneration;
         }
-        if start.mail.iter().any(|mail| mail.kind.is_tree() && !reaches(state, plane, start, mail)) {
+        if start
+            .mail
+            .iter()
+            .any(|mail| mail.kind.is_tree() && !reaches(state, plane, start, mail))
+        {
             return StartOutcome::Stale;
         }
         self.start_key(state, plane, start);
@@ -33,16 +40,23 @@ impl Plan {
         self.artifacts(plane, &start.artifacts);
         for mail in &start.mail {
             let command_id = mail.command_id.as_ref().map(Value::from);
-            let letter = Letter { kind: mail.kind, body: &mail.body, command_id };
+            let letter = Letter {
+                kind: mail.kind,
+                body: &mail.body,
+                command_id,
+            };
             self.deliver(state, RunKey { run: mail.to, plane }, letter);
         }
         StartOutcome::Created
     }
 
     fn start_key(&mut self, state: &mut State, plane: PlaneId, start: &Start) {
-        let (Some(key), Some(run)) = (&start.key, root(start)) else { return };
+        let (Some(key), Some(run)) = (&start.key, root(start)) else {
+            return;
+        };
         // Also removes an expired row of this very key.
-        self.writes.add(Statement::ExpiredKeys, [plane.into(), key.expires_before.into()]);
+        self.writes
+            .add(Statement::ExpiredKeys, [plane.into(), key.expires_before.into()]);
         self.writes.add(
             Statement::StartKey,
             [
@@ -53,7 +67,11 @@ impl Plan {
                 start.now.into(),
             ],
         );
-        let facts = KeyFacts { body_sha256: key.body_sha256.to_vec(), run, created_at: start.now };
+        let facts = KeyFacts {
+            body_sha256: key.body_sha256.to_vec(),
+            run,
+            created_at: start.now,
+        };
         state.start_keys.insert((plane, key.key.clone()), facts);
     }
 }
@@ -73,9 +91,18 @@ fn repeated(state: &State, plane: PlaneId, start: &Start) -> Option<StartOutcome
         }
         // The same start again after an unknown outcome is no other request.
         let same = root(start) == Some(stored.run);
-        return Some(if same { StartOutcome::Created } else { StartOutcome::Existing(stored.run) });
+        return Some(if same {
+            StartOutcome::Created
+        } else {
+            StartOutcome::Existing(stored.run)
+        });
     }
-    let written = |run| state.entries.get(&RunKey { run, plane }).is_some_and(|entry| entry.run.is_some());
+    let written = |run| {
+        state
+            .entries
+            .get(&RunKey { run, plane })
+            .is_some_and(|entry| entry.run.is_some())
+    };
     (state.careful && root(start).is_some_and(written)).then_some(StartOutcome::Created)
 }
 

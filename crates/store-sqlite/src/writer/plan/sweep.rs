@@ -33,13 +33,20 @@ fn timers(state: &mut State) -> Vec<Woken> {
     let mut woken = Vec::new();
     for key in std::mem::take(&mut state.due) {
         let entry = state.entry(key);
-        let Some(head) = entry.head.as_mut().filter(|head| head.wake_at.is_some_and(|at| at <= now)) else {
+        let Some(head) = entry
+            .head
+            .as_mut()
+            .filter(|head| head.wake_at.is_some_and(|at| at <= now))
+        else {
             continue;
         };
         head.wake_at = None;
         head.ready_at.get_or_insert(now);
         if entry.lease.is_none() {
-            woken.push(Woken { key, pool: head.pool.clone() });
+            woken.push(Woken {
+                key,
+                pool: head.pool.clone(),
+            });
         }
         entry.changed = true;
     }
@@ -52,12 +59,18 @@ fn release(state: &mut State, keys: &[RunKey], of: Option<SessionId>, crashed: b
     let mut woken = Vec::new();
     for key in keys {
         let entry = state.entry(*key);
-        if !entry.lease.is_some_and(|lease| of.is_none_or(|session| lease.session == session)) {
+        if !entry
+            .lease
+            .is_some_and(|lease| of.is_none_or(|session| lease.session == session))
+        {
             continue;
         }
         entry.release(now, crashed);
         if let Some(head) = &entry.head {
-            woken.push(Woken { key: *key, pool: head.pool.clone() });
+            woken.push(Woken {
+                key: *key,
+                pool: head.pool.clone(),
+            });
         }
     }
     woken

@@ -1,0 +1,293 @@
+//! Sessions, claims, sweeps.
+
+use ag_types::{PlaneId, RunKey, SessionId};
+
+use super::bench::{Bench, POOL, SECOND, SYSTEM};
+use crate::{CandidateQuery, CommitOutcome, MailKind, Placement, PostOutcome, Rest, StoreError, Sweep};
+
+pub(super) async fn a_claim_takes_a_ready_run_once(b: Bench) {
+    let (first, second) = (b.session().await, b.session().await);
+    let key = b.started(Placement::Ready).await;
+    let run = b.claimed(first, key).await;
+    assert_eq!(
+        (run.key, run.rev, run.mail_in, run.crashes, run.last_seq),
+        (key, 0, 0, 0, 0)
+    );
+    assert_eq!(&*run.pool, POOL);
+    assert!(run.epoch >= 1 && run.columns.is_some() && run.bundle_sha256.is_some());
+    for session in [first, second] {
+        assert!(b.claim(session, &[key]).await.expect("claim").runs.is_empty());
+    }
+    assert!(!b.is_ready(key).await);
+}
+
+pub(super) async fn epochs_rise_with_each_change_of_hands(b: Bench) {
+    let session = b.session().await;
+    let key = b.started(Placement::Ready).await;
+    let mut last = 0;
+    for _ in 0..3 {
+        let run = b.claimed(session, key).await;
+        assert!(run.epoch > last, "{} after {last}", run.epoch);
+        last = run.epoch;
+        b.rest(session, &run, Rest::Again).await;
+    }
+}
+
+pub(super) async fn known_state_is_not_sent(b: Bench) {
+    let session = b.session().await;
+    let run = b.held(session).await;
+    b.rest(session, &run, Rest::Again).await;
+    for (rev, sent) in [(1, false), (0, true)] {
+        let claim = b
+            .store
+            .claim(&SYSTEM, session, &[run.key], &[(run.key, rev)])
+            .await
+            .expect("claim");
+        assert_eq!(claim.runs[0].columns.is_some(), sent);
+        assert!(
+            b.store
+                .release(&SYSTEM, session, run.key, claim.runs[0].epoch)
+                .await
+                .expect("release")
+        );
+    }
+}
+
+pub(super) async fn dead_sessions_claim_nothing(b: Bench) {
+    let (closed, expired, living) = (b.session().await, b.session().await, b.session().await);
+    let key = b.started(Placement::Ready).await;
+    b.store.close_session(&SYSTEM, closed, true).await.expect("close");
+    b.clock.advance(10 * SECOND);
+    assert!(b.store.renew_session(&SYSTEM, living).await.expect("renew"));
+    b.clock.advance(6 * SECOND);
+    for session in [closed, expired, SessionId(7)] {
+        assert!(matches!(
+            b.claim(session, &[key]).await,
+            Err(StoreError::SessionLost)
+        ));
+    }
+    assert!(!b.store.renew_session(&SYSTEM, closed).await.expect("renew"));
+    b.claimed(living, key).await;
+}
+
+pub(super) async fn expired_sessions_lose_their_runs(b: Bench) {
+    let (old, new) = (b.session().await, b.session().await);
+    let run = b.held(old).await;
+    b.clock.advance(14 * SECOND);
+    assert_eq!(b.sweep(Sweep::Sessions).await, []);
+    assert!(b.store.renew_session(&SYSTEM, new).await.expect("renew"));
+    b.clock.advance(2 * SECOND);
+    assert_eq!(b.sweep(Sweep::Sessions).await, [run.key]);
+    assert_eq!(b.sweep(Sweep::Sessions).await, []);
+    assert!(!b.store.renew_session(&SYSTEM, old).await.expect("renew"));
+    let again = b.claimed(new, run.key).await;
+    assert_eq!(again.crashes, 1);
+    assert_eq!(
+        b.commit(b.commit_of(old, &run, Rest::Keep)).await,
+        CommitOutcome::Lost
+    );
+}
+
+pub(super) async fn a_clean_close_counts_no_crash(b: Bench) {
+    let next = b.session().await;
+    for (clean, crashes) in [(true, 0), (false, 1)] {
+        let session = b.session().await;
+        let run = b.held(session).await;
+        let woken = b
+            .store
+            .close_session(&SYSTEM, session, clean)
+            .await
+            .expect("close");
+        assert_eq!(
+            woken
+                .iter()
+                .map(|woken| (woken.key, &*woken.pool))
+                .collect::<Vec<_>>(),
+            [(run.key, POOL)]
+        );
+        assert_eq!(b.claimed(next, run.key).await.crashes, crashes);
+        assert!(
+            b.store
+                .close_session(&SYSTEM, session, clean)
+                .await
+                .expect("close")
+                .is_empty()
+        );
+    }
+}
+
+pub(super) async fn a_release_gives_back_unchanged(b: Bench) {
+    let (mine, other) = (b.session().await, b.session().await);
+    let run = b.held(mine).await;
+    assert!(
+        !b.store
+            .release(&SYSTEM, other, run.key, run.epoch)
+            .await
+            .expect("release")
+    );
+    assert!(
+        !b.store
+            .release(&SYSTEM, mine, run.key, run.epoch + 1)
+            .await
+            .expect("release")
+    );
+    b.clock.advance(SECOND);
+    let younger = b.started(Placement::Ready).await;
+    b.clock.advance(SECOND);
+    assert!(
+        b.store
+            .release(&SYSTEM, mine, run.key, run.epoch)
+            .await
+            .expect("release")
+    );
+    assert_eq!(
+        b.candidates(9).await,
+        [younger, run.key],
+        "it queues again at the end"
+    );
+    assert!(
+        !b.store
+            .release(&SYSTEM, mine, run.key, run.epoch)
+            .await
+            .expect("release")
+    );
+    assert_eq!(
+        b.commit(b.commit_of(mine, &run, Rest::Keep)).await,
+        CommitOutcome::Lost
+    );
+    let again = b.claimed(other, run.key).await;
+    assert_eq!((again.rev, again.crashes), (0, 0));
+    assert!(again.epoch > run.epoch);
+}
+
+pub(super) async fn candidates_are_fair(b: Bench) {
+    let other = b.other_plane().await;
+    let mut busy = Vec::new();
+    for _ in 0..3 {
+        busy.push(b.started(Placement::Ready).await);
+        b.clock.advance(10);
+    }
+    let quiet = b.started_in(&other, b.new_run(Placement::Ready)).await;
+    let mut elsewhere = b.new_run(Placement::Ready);
+    elsewhere.pool = "gpu".into();
+    let elsewhere = b.started_in(&other, elsewhere).await;
+    assert_eq!(b.candidates(3).await, [busy[0], quiet, busy[1]]);
+    assert_eq!(b.candidates(9).await, [busy[0], quiet, busy[1], busy[2]]);
+    let gpu = CandidateQuery {
+        pool: "gpu".into(),
+        limit: 9,
+        after_plane: PlaneId(0),
+    };
+    assert_eq!(
+        b.store.candidates(&SYSTEM, gpu).await.expect("candidates"),
+        [elsewhere]
+    );
+}
+
+pub(super) async fn timers_fire_once(b: Bench) {
+    let session = b.session().await;
+    let due = b.now().plus_micros(SECOND);
+    let born = b.started(Placement::Rest { wake_at: Some(due) }).await;
+    let run = b.held(session).await;
+    b.rest(
+        session,
+        &run,
+        Rest::Wait {
+            wake_at: Some(due.plus_micros(SECOND)),
+        },
+    )
+    .await;
+    assert_eq!(b.sweep(Sweep::Timers).await, []);
+    let beat = b.store.beat(&SYSTEM, session, POOL).await.expect("beat");
+    assert_eq!(beat.next_wake, Some(due));
+    b.clock.advance(SECOND);
+    assert_eq!(b.sweep(Sweep::Timers).await, [born]);
+    b.clock.advance(5 * SECOND);
+    assert_eq!(b.sweep(Sweep::Timers).await, [run.key]);
+    assert_eq!(b.sweep(Sweep::Timers).await, []);
+    let mut ready = b.candidates(9).await;
+    ready.sort_unstable();
+    let mut expected = [born, run.key];
+    expected.sort_unstable();
+    assert_eq!(ready, expected);
+    assert_eq!(
+        b.store
+            .beat(&SYSTEM, session, POOL)
+            .await
+            .expect("beat")
+            .next_wake,
+        None
+    );
+}
+
+pub(super) async fn the_beat_reports(b: Bench) {
+    let (mine, other) = (b.session().await, b.session().await);
+    let since = b.now();
+    b.started(Placement::Ready).await;
+    let run = b.held(mine).await;
+    let beat = b.store.beat(&SYSTEM, mine, POOL).await.expect("beat");
+    assert_eq!(
+        (
+            beat.cancels.len(),
+            beat.next_wake,
+            beat.session_expired,
+            beat.preempt_due
+        ),
+        (0, None, false, false)
+    );
+    assert_eq!((beat.oldest_ready, beat.now), (Some(since), Some(since)));
+    assert_eq!(
+        b.store
+            .beat(&SYSTEM, mine, "gpu")
+            .await
+            .expect("beat")
+            .oldest_ready,
+        None
+    );
+    b.post("c1", run.key.run, MailKind::Cancel).await;
+    assert_eq!(
+        b.store.beat(&SYSTEM, mine, POOL).await.expect("beat").cancels,
+        [run.key]
+    );
+    assert_eq!(
+        b.store.beat(&SYSTEM, other, POOL).await.expect("beat").cancels,
+        []
+    );
+    b.clock.advance(16 * SECOND);
+    let beat = b.store.beat(&SYSTEM, mine, POOL).await.expect("beat");
+    assert!(beat.session_expired && beat.preempt_due);
+    b.sweep(Sweep::Sessions).await;
+    assert!(
+        !b.store
+            .beat(&SYSTEM, mine, POOL)
+            .await
+            .expect("beat")
+            .session_expired
+    );
+}
+
+pub(super) async fn overdue_cancels_are_taken_over(b: Bench) {
+    let (slow, next) = (b.session().await, b.session().await);
+    let (obeys, ignores) = (b.held(slow).await, b.held(slow).await);
+    for (id, run) in [("c1", &obeys), ("c2", &ignores)] {
+        let posted = b.post(id, run.key.run, MailKind::Cancel).await;
+        let PostOutcome::Accepted { preempt, woken, .. } = posted else {
+            panic!("{posted:?}")
+        };
+        assert_eq!((preempt, woken.len()), (vec![(slow, run.key.run)], 0));
+    }
+    let mut end = b.commit_of(slow, &obeys, Rest::Terminal);
+    end.seen = 1;
+    assert_eq!(b.commit(end).await, CommitOutcome::Committed { mail_in: 1 });
+    b.clock.advance(SECOND);
+    assert_eq!(b.sweep(Sweep::Cancels).await, []);
+    b.clock.advance(SECOND);
+    assert_eq!(b.sweep(Sweep::Cancels).await, [ignores.key]);
+    assert_eq!(
+        b.commit(b.commit_of(slow, &ignores, Rest::Keep)).await,
+        CommitOutcome::Lost
+    );
+    let taken = b.claimed(next, ignores.key).await;
+    assert_eq!((taken.mail_in, taken.crashes), (1, 0));
+    assert_eq!(b.sweep(Sweep::Cancels).await, Vec::<RunKey>::new());
+}

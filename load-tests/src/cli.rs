@@ -1,0 +1,67 @@
+//! Command line.
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+
+/// Measures a gateway binary; see `load-tests/README.md`.
+#[derive(Debug, Clone, Parser)]
+#[command(version)]
+pub(crate) struct Options {
+    /// Scenarios to run; all but `w6-large` when none is named.
+    pub scenarios: Vec<String>,
+    /// List the scenarios and end.
+    #[arg(long)]
+    pub list: bool,
+    /// Write the table again from the stored results and end.
+    #[arg(long)]
+    pub table: bool,
+    /// The gateway binary.
+    #[arg(long, env = "ABSTRACTGATEWAY_BIN", default_value_os_t = release_binary())]
+    pub binary: PathBuf,
+    /// Rounds per scenario.
+    #[arg(long, default_value_t = 5)]
+    pub rounds: usize,
+    /// Seconds of load per round and step.
+    #[arg(long, default_value_t = 3.0)]
+    pub seconds: f64,
+    /// Streams in W5.
+    #[arg(long, value_delimiter = ',', default_value = "200,5000")]
+    pub streams: Vec<usize>,
+    /// Waiting runs in W6.
+    #[arg(long, default_value_t = 10_000)]
+    pub waiting: usize,
+    /// Finished runs that are stored before W7.
+    #[arg(long, default_value_t = 10_000)]
+    pub stored: usize,
+    /// Threads of the generator.
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
+    /// Where results go.
+    #[arg(long, default_value_os_t = crate_folder().join("results"))]
+    pub results: PathBuf,
+    /// More of the gateway's environment, `NAME=value`.
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+}
+
+fn crate_folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Folder of the flows.
+pub(crate) fn flows() -> PathBuf {
+    crate_folder().join("flows")
+}
+
+/// The release folder of the target folder in use.
+pub(crate) fn release_folder() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target
+        .unwrap_or_else(|| crate_folder().join("../target"))
+        .join("release")
+}
+
+fn release_binary() -> PathBuf {
+    release_folder().join("abstractgateway")
+}

@@ -1,0 +1,57 @@
+//! Storing a file for a session: blob, then row, then the answer of all uploads and imports.
+
+use ag_artifacts::{ArtifactMeta, NewArtifact, Tags, canonical_reference};
+use ag_effects::artifacts::store_artifact;
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::owner::session_owner;
+use crate::{ApiError, ApiResult, CallContext};
+
+/// The answer of an upload or import.
+#[derive(Serialize)]
+pub(super) struct Stored {
+    ok: bool,
+    run_id: String,
+    artifact: Value,
+    metadata: ArtifactMeta,
+    /// Same as `artifact`, for attachments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attachment: Option<Value>,
+}
+
+impl Stored {
+    /// With the reference repeated as `attachment`.
+    pub(super) fn as_attachment(mut self) -> Self {
+        self.attachment = Some(self.artifact.clone());
+        self
+    }
+}
+
+/// Stores `content` for a session. The same bytes again refresh the metadata under the same id.
+pub(super) async fn store(
+    ctx: &CallContext,
+    session_id: &str,
+    content_type: String,
+    tags: Tags,
+    content: Bytes,
+) -> ApiResult<Stored> {
+    let owner = session_owner(ctx, session_id).await?;
+    let new = NewArtifact { run_id: Some(owner.id.clone()), content_type, tags, ..NewArtifact::default() };
+    let stored = store_artifact(&**ctx.blobs(), ctx.scope(), new, content, ctx.now()).await;
+    let (metadata, row) = stored.map_err(|error| ApiError::internal("storing an artifact", &error))?;
+    ctx.store().put_artifact(ctx.scope(), row).await?;
+    let artifact = canonical_reference(&metadata);
+    Ok(Stored { ok: true, run_id: owner.id, artifact, metadata, attachment: None })
+}
+
+/// The session a file is stored for.
+///
+/// # Errors
+/// 400 for a blank one.
+pub(super) fn session(session_id: &str) -> ApiResult<&str> {
+    Some(session_id.trim())
+        .filter(|session| !session.is_empty())
+        .ok_or_else(|| ApiError::bad_request("session_id is required"))
+}

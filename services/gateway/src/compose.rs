@@ -1,0 +1,165 @@
+//! The only place that names concrete adapters.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use ag_agents::ReactAgent;
+use ag_api::{CodeService, Extensions, ModelServices};
+use ag_artifacts::{BlobStore, LocalBlobs};
+use ag_config::{Config, DbSync, EnvSource, StoreBackend};
+use ag_effects::{
+    EffectRegistry,
+    llm_call::{LlmCall, LlmCallSettings},
+    model_residency::ModelResidency,
+    routes::{CapabilityRoutes, Catalogues, ModelDefaults, ModelResolver, RouteLevels},
+    runtime_host::{HostParts, RuntimeHost},
+    tool_calls::{ToolCallsEffect, ToolSettings},
+    workspaces::Workspaces,
+};
+use ag_engine::{Deps, RunSettings, TickLimits, Workflows, handlers};
+use ag_messaging::local::{LocalBell, LocalFeed};
+use ag_outbound::OutboundPolicy;
+use ag_providers::{CapabilityTable, ProviderDirectory};
+use ag_providers_openai::{EnvironmentDirectory, OpenAiProviders, OpenAiSettings, ProviderSettings};
+use ag_sandbox::{CodeSandbox, MontySandbox};
+use ag_store::Store;
+use ag_store_sqlite::{SqliteOptions, SqliteStore, Synchronous};
+use ag_tools::{DuckDuckGo, ExecPolicy, SearchEngine, ToolContext, Toolbox, mode::ToolMode};
+use ag_types::{Clock, EffectKind, IdGen, SystemClock, SystemIds};
+use anyhow::{Context as _, bail};
+use secrecy::ExposeSecret as _;
+use url::Url;
+
+use crate::tool_catalogue::Tools;
+
+/// Everything below the roles.
+pub(crate) struct Platform {
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) deps: Arc<Deps>,
+    pub(crate) defaults: Arc<dyn ModelDefaults>,
+    pub(crate) settings: RunSettings,
+    pub(crate) extensions: Extensions,
+}
+
+/// Builds the platform of the embedded mode.
+pub(crate) async fn embedded(config: &Config, env: &EnvSource) -> anyhow::Result<Platform> {
+    if config.store_backend() != StoreBackend::Sqlite {
+        bail!("this build serves the embedded store only: unset ABSTRACTGATEWAY_DATABASE_URL and ABSTRACTGATEWAY_STORE_BACKEND");
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn IdGen> = Arc::new(SystemIds);
+    let sqlite = open_sqlite(config).await?;
+    let store: Arc<dyn Store> = sqlite.clone();
+    let blobs: Arc<dyn BlobStore> = Arc::new(LocalBlobs::new(config.data_path("blobs")));
+
+    let table = Arc::new(CapabilityTable::built_in());
+    let directory = providers(config, table.clone())?;
+    let levels = RouteLevels::Single;
+    let routes = Arc::new(CapabilityRoutes::new(store.clone(), table.clone(), clock.clone(), levels, None));
+    let resolver = ModelResolver::new(routes.clone(), directory.clone());
+    let catalogues = Arc::new(Catalogues::new(directory.clone(), store.clone(), table.clone()));
+    let defaults: Arc<dyn ModelDefaults> = routes.clone();
+
+    let sandbox: Arc<dyn CodeSandbox> = Arc::new(MontySandbox::default());
+    let workspaces = workspaces(config)?;
+    let tools = tools(config, env, workspaces.clone())?;
+    let host = RuntimeHost::new(HostParts {
+        sandbox: sandbox.clone(),
+        limits: ag_sandbox::Limits::default(),
+        workspaces: Some(workspaces),
+        index: store.clone(),
+        blobs: blobs.clone(),
+        catalogues,
+        clock: clock.clone(),
+        max_attachment_bytes: config.limits.attachment_bytes(),
+    });
+    let effects = EffectRegistry::default()
+        .with(EffectKind::LlmCall, Arc::new(LlmCall::new(resolver.clone(), llm_settings(config))))
+        .with(EffectKind::ModelResidency, Arc::new(ModelResidency::new(resolver.clone())))
+        .with(EffectKind::ToolCalls, tools.clone())
+        .with(EffectKind::StartSubworkflow, Arc::new(handlers::StartSubworkflow::new(defaults.clone())))
+        .with(EffectKind::EmitEvent, Arc::new(handlers::EmitEvent))
+        .with(EffectKind::VarsQuery, Arc::new(handlers::VarsQuery));
+    let limits = ag_bundles::Limits::default();
+    let workflows = Workflows::new(store.clone(), blobs.clone(), Arc::new(ag_nodes::Registry), Arc::new(ReactAgent), limits);
+    let deps = Arc::new(Deps {
+        store,
+        blobs,
+        bell: Arc::new(LocalBell::default()),
+        feed: Arc::new(LocalFeed::default()),
+        effects,
+        tools,
+        host: Arc::new(host),
+        workflows: Arc::new(workflows),
+        catalogue: Arc::new(Tools),
+        clock,
+        ids,
+        limits: TickLimits {
+            max_inline_bytes: usize::try_from(config.execution.max_inline_bytes).unwrap_or(usize::MAX),
+            ..TickLimits::default()
+        },
+        zone: ag_types::system_zone(),
+        locale: locale(env),
+    });
+    let extensions = Extensions::default()
+        .with(ModelServices { resolver, secrets: None })
+        .with(CodeService(sandbox));
+    let settings = RunSettings {
+        prompt_cache: config.execution.prompt_cache,
+        max_attachment_bytes: config.limits.max_attachment_bytes,
+    };
+    Ok(Platform { store: sqlite, deps, defaults, settings, extensions })
+}
+
+async fn open_sqlite(config: &Config) -> anyhow::Result<Arc<SqliteStore>> {
+    let mut options = SqliteOptions::new(&config.data.dir);
+    options.synchronous = match config.store.db_sync {
+        DbSync::Full => Synchronous::Full,
+        DbSync::Normal => Synchronous::Normal,
+    };
+    SqliteStore::open(options).await.with_context(|| format!("cannot open the store in {}", config.data.dir.display()))
+}
+
+fn providers(config: &Config, table: Arc<CapabilityTable>) -> anyhow::Result<Arc<dyn ProviderDirectory>> {
+    let providers = OpenAiProviders::new(OpenAiSettings::default(), table).context("cannot set up TLS")?;
+    let lookup = |name: &str| {
+        let plain = config.providers.get(name).map(str::to_owned);
+        plain.or_else(|| config.providers.secret(name).map(|secret| secret.expose_secret().to_owned()))
+    };
+    Ok(Arc::new(EnvironmentDirectory::new(ProviderSettings::from_lookup(lookup), Arc::new(providers))))
+}
+
+fn llm_settings(config: &Config) -> LlmCallSettings {
+    LlmCallSettings {
+        prompt_cache: config.execution.prompt_cache.unwrap_or(false),
+        max_attachment_bytes: config.limits.attachment_bytes(),
+    }
+}
+
+fn workspaces(config: &Config) -> anyhow::Result<Workspaces> {
+    let home = config.workspaces_root();
+    std::fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
+    if config.client_scope_overrides() {
+        return Ok(Workspaces::open(&home));
+    }
+    let roots: Vec<PathBuf> = config.workspace.dir.iter().cloned().collect();
+    Ok(Workspaces::confined(&home, &roots))
+}
+
+fn tools(config: &Config, env: &EnvSource, workspaces: Workspaces) -> anyhow::Result<Arc<ToolCallsEffect>> {
+    // In single-token mode every caller is the operator, whose tools may reach local services (architecture D15a).
+    let http = ToolContext::http_client(OutboundPolicy::operator()).context("cannot set up HTTP for tools")?;
+    let endpoint = Url::parse(DuckDuckGo::ENDPOINT).context("search endpoint")?;
+    let search: Arc<dyn SearchEngine> = Arc::new(DuckDuckGo::new(http.clone(), endpoint));
+    let toolbox = Toolbox::new(ExecPolicy::allowed(env.iter().map(|(name, value)| (name.to_owned(), value.to_owned()))), Some(search));
+    let mode = ToolMode::parse(&config.execution.tool_mode);
+    let mut settings = ToolSettings::new(mode, http, workspaces);
+    settings.max_attachment_bytes = config.limits.attachment_bytes();
+    settings.timeout = Duration::from_secs(7_200);
+    Ok(Arc::new(ToolCallsEffect::new(toolbox, settings)))
+}
+
+/// The machine's locale without encoding (`en_US`); empty when none is set.
+fn locale(env: &EnvSource) -> String {
+    let set = ["LC_ALL", "LANG"].iter().filter_map(|name| env.get(name)).find(|value| !value.is_empty());
+    set.map(|value| value.split('.').next().unwrap_or_default().to_owned()).unwrap_or_default()
+}

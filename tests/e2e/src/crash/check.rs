@@ -1,0 +1,203 @@
+//! The checker: what the clients were told against what the gateway holds.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use crate::{Api, FakeUpstream, report::Report, upstream::Call};
+
+use super::{
+    flows::{self, CALLS, Golden, Kind},
+    tend,
+    workload::{Run, Workload},
+};
+
+pub(super) async fn everything(
+    workload: &Workload,
+    api: &Api,
+    upstream: &FakeUpstream,
+    golden: &Golden,
+    report: &mut Report,
+) -> Result<()> {
+    let calls = upstream.journal()?;
+    let kills = report.faults();
+    let runs = workload.lock().runs.clone();
+    let mut totals = Totals::default();
+    for (index, run) in runs.iter().enumerate() {
+        let Ok(records) = api.ledger(&run.id).await else {
+            report.violation("I1", format!("run {} was accepted and cannot be read", run.id));
+            totals.lost += 1;
+            continue;
+        };
+        workload.lock().saw_records(index, &records);
+        totals.records += records.len();
+        check_shape(run, &records, golden, report);
+        check_timers(run, &records, report);
+        if run.kind == Kind::Parent {
+            check_child(run, &records, api, golden, report).await?;
+        }
+        if run.kind == Kind::Model {
+            check_calls(run, &records, &calls, kills, &mut totals, report);
+        }
+        check_commands(run, api, &mut totals, report).await?;
+    }
+    let state = workload.lock();
+    for (invariant, what) in &state.violations {
+        report.violation(invariant, what.clone());
+    }
+    report.figure("accepted_runs", runs.len());
+    report.figure("ledger_records", totals.records);
+    report.figure("acknowledged_commands", totals.commands);
+    report.figure("commands_answered_again", state.resent_commands);
+    report.figure("unanswered_starts", state.unanswered_starts);
+    report.figure("effects_executed", totals.executed);
+    report.figure("effects_recorded", totals.recorded);
+    report.bar("lost_runs", totals.lost as f64, 0.0);
+    let ratio = totals.executed as f64 / (totals.recorded.max(1)) as f64;
+    report.bar(
+        "effects_executed_per_recorded",
+        (ratio * 1e3).round() / 1e3,
+        (1 + kills) as f64,
+    );
+    Ok(())
+}
+
+#[derive(Default)]
+struct Totals {
+    lost: u64,
+    records: usize,
+    commands: u64,
+    executed: usize,
+    recorded: usize,
+}
+
+/// The run ended as it should, with the records of an undisturbed run: no step twice, none missing.
+fn check_shape(run: &Run, records: &[Value], golden: &Golden, report: &mut Report) {
+    if run
+        .ended
+        .as_deref()
+        .is_some_and(|status| status != run.kind.end())
+    {
+        let text = format!("run {} ({:?}) ended as {:?}", run.id, run.kind, run.ended);
+        report.violation("I7", text);
+    }
+    let shape = flows::shape(records);
+    if golden.own.get(&run.kind) != Some(&shape) {
+        report.violation(
+            "I5",
+            format!("run {} ({:?}) has the records {shape:?}", run.id, run.kind),
+        );
+    }
+}
+
+/// No timer fired before its time.
+fn check_timers(run: &Run, records: &[Value], report: &mut Report) {
+    for pair in records.windows(2) {
+        let due = pair[0]["result"]["wait"]["until"].as_str();
+        let fired = pair[1]["started_at"].as_str();
+        if let (Some(due), Some(fired)) = (due, fired)
+            && fired.trim_end_matches("+00:00") < due.trim_end_matches("+00:00")
+        {
+            report.violation("I9", format!("run {}: due {due}, fired {fired}", run.id));
+        }
+    }
+}
+
+/// One child, with the records of an undisturbed one.
+async fn check_child(
+    run: &Run,
+    records: &[Value],
+    api: &Api,
+    golden: &Golden,
+    report: &mut Report,
+) -> Result<()> {
+    let path = format!("/api/gateway/runs/{}/history_bundle", run.id);
+    let history = api.get(&path).await?.ok()?;
+    let family = history["ledgers"].as_object().map_or(0, serde_json::Map::len);
+    if family != 2 {
+        report.violation(
+            "I5",
+            format!("run {} has {} children", run.id, family.saturating_sub(1)),
+        );
+    }
+    let Some(child) = flows::child_of(records) else {
+        report.violation("I5", format!("run {} names no child", run.id));
+        return Ok(());
+    };
+    match api.ledger(child).await {
+        Ok(records) if flows::shape(&records) == golden.child => {}
+        Ok(records) => {
+            let shape = flows::shape(&records);
+            report.violation("I5", format!("child {child} has the records {shape:?}"));
+        }
+        Err(error) => report.violation("I1", format!("child {child}: {error:#}")),
+    }
+    Ok(())
+}
+
+/// Calls that reached the model server against what the ledger says about them.
+fn check_calls(
+    run: &Run,
+    records: &[Value],
+    calls: &[Call],
+    kills: u64,
+    totals: &mut Totals,
+    report: &mut Report,
+) {
+    for (call, node) in CALLS {
+        let made = tend::count(calls, &flows::prompt(&run.name, call));
+        let own = || records.iter().filter(|record| record["node_id"] == node);
+        let attempts = own()
+            .filter_map(|record| record["attempt"].as_u64())
+            .max()
+            .unwrap_or(0);
+        let completions = own().filter(|record| record["status"] == "completed").count();
+        totals.executed += made;
+        totals.recorded += completions;
+        if made as u64 > attempts {
+            let text = format!(
+                "run {} {node}: {made} calls, {attempts} attempts recorded",
+                run.id
+            );
+            report.violation("I6", text);
+        }
+        if attempts > 1 + kills {
+            report.violation(
+                "I6",
+                format!("run {} {node}: {attempts} attempts, {kills} kills", run.id),
+            );
+        }
+        if completions != 0 && made == 0 {
+            report.violation("I6", format!("run {} {node}: completed without a call", run.id));
+        }
+        if let Some(&then) = run.calls_at_completion.get(node)
+            && made > then
+        {
+            let text = format!(
+                "run {} {node}: called again after its completion was read",
+                run.id
+            );
+            report.violation("I6", text);
+        }
+    }
+}
+
+/// An acknowledged command is still known under its id and number.
+async fn check_commands(run: &Run, api: &Api, totals: &mut Totals, report: &mut Report) -> Result<()> {
+    for command in &run.commands {
+        let Some(seq) = command.acknowledged else {
+            continue;
+        };
+        totals.commands += 1;
+        let payload = command.payload.clone();
+        let again = api.command(&command.id, &run.id, command.kind, payload).await?;
+        let known = again.body["duplicate"] == true && again.body["accepted"] == false;
+        if !known || again.body["seq"].as_u64() != Some(seq) {
+            let text = format!(
+                "command {} had seq {seq}, now {} {}",
+                command.id, again.status, again.text
+            );
+            report.violation(if known { "I2" } else { "I1" }, text);
+        }
+    }
+    Ok(())
+}
