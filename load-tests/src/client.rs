@@ -61,7 +61,13 @@ impl Conn {
     ///
     /// # Errors
     /// No answer.
-    pub(crate) async fn send(&mut self, method: &str, path: &str, kind: &str, body: Bytes) -> Result<Response<Incoming>> {
+    pub(crate) async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: Bytes,
+    ) -> Result<Response<Incoming>> {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -94,7 +100,11 @@ impl Conn {
     pub(crate) async fn json(&mut self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let (status, bytes) = self.call(method, path, body).await?;
-        ensure!(status == 200, "{method} {path}: {status} {}", String::from_utf8_lossy(&bytes));
+        ensure!(
+            status == 200,
+            "{method} {path}: {status} {}",
+            String::from_utf8_lossy(&bytes)
+        );
         Ok(serde_json::from_slice(&bytes)?)
     }
 
@@ -165,5 +175,7 @@ pub(crate) async fn drain(mut body: Incoming) -> Result<u64> {
 
 /// Body of a start.
 pub(crate) fn start_body(flow: &str, input: &Value) -> Bytes {
-    json!({"bundle_id": "load", "flow_id": flow, "input_data": input}).to_string().into()
+    json!({"bundle_id": "load", "flow_id": flow, "input_data": input})
+        .to_string()
+        .into()
 }

@@ -5,8 +5,8 @@
 
 mod cli;
 mod client;
-mod process;
 mod probe;
+mod process;
 mod report;
 mod rounds;
 mod scenarios;

@@ -28,7 +28,9 @@ pub(crate) fn cpu(pid: u32) -> Result<Duration> {
     let ticks = |n: usize| fields.get(n).and_then(|field| field.parse::<u64>().ok());
     let sum = ticks(11).zip(ticks(12)).context("a stat line without times")?;
     let per_second = rustix::param::clock_ticks_per_second();
-    Ok(Duration::from_secs_f64((sum.0 + sum.1) as f64 / per_second as f64))
+    Ok(Duration::from_secs_f64(
+        (sum.0 + sum.1) as f64 / per_second as f64,
+    ))
 }
 
 /// CPU time of this process.

@@ -105,10 +105,16 @@ fn table(newest: &BTreeMap<String, (Run, Scenario)>) -> String {
     for (name, figure) in &figures {
         row(&mut text, &format!("`{name}`"), figure, Bound::None);
     }
-    text.push_str("\n| scenario | measured at | commit | settings | machine |\n| --- | --- | --- | --- | --- |\n");
+    text.push_str(
+        "\n| scenario | measured at | commit | settings | machine |\n| --- | --- | --- | --- | --- |\n",
+    );
     for (name, (run, _)) in newest {
         let commit = run.commit.as_deref().unwrap_or("–");
-        let _ = writeln!(text, "| {name} | {} | {commit} | {} | {} |", run.at, run.settings, run.machine);
+        let _ = writeln!(
+            text,
+            "| {name} | {} | {commit} | {} | {} |",
+            run.at, run.settings, run.machine
+        );
     }
     text
 }

@@ -65,7 +65,10 @@ pub(crate) async fn repeat<S>(
         let values = measure(state).await?;
         let cores = (process::own_cpu()? - cpu).as_secs_f64() / began.elapsed().as_secs_f64();
         let probe = before.between(Probe::take(scratch)?);
-        crate::report::progress(&format!("{name} {n}/{count}: probe {:.2} ms, {values:?}", probe.sync_ms));
+        crate::report::progress(&format!(
+            "{name} {n}/{count}: probe {:.2} ms, {values:?}",
+            probe.sync_ms
+        ));
         rounds.push(Round {
             probe,
             generator_cores: cores,

@@ -72,7 +72,10 @@ impl Server {
     /// As [`Server::running`].
     pub(crate) async fn running_with(options: &Options, env: &[(&str, String)]) -> Result<Self> {
         let mut server = Self::new(options)?;
-        server.env = env.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        server.env = env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
         server.start().await?;
         server.install().await?;
         Ok(server)
@@ -90,7 +93,10 @@ impl Server {
     pub(crate) async fn start(&mut self) -> Result<Duration> {
         self.starts += 1;
         let address = self.home.path().join(format!("address-{}", self.starts));
-        let log = File::options().create(true).append(true).open(self.home.path().join("log"))?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.home.path().join("log"))?;
         let binary = &self.options.binary;
         ensure!(
             binary.is_file(),
@@ -128,13 +134,19 @@ impl Server {
                 && text.ends_with('\n')
             {
                 let text = text.trim().trim_end_matches('/');
-                text.strip_prefix("http://").unwrap_or(text).clone_into(&mut self.address);
+                text.strip_prefix("http://")
+                    .unwrap_or(text)
+                    .clone_into(&mut self.address);
                 return Ok(began.elapsed());
             }
             if let Some(status) = child.try_wait()? {
                 bail!("the gateway ended with {status}:\n{}", self.log());
             }
-            ensure!(began.elapsed() < START_LIMIT, "the gateway does not come up:\n{}", self.log());
+            ensure!(
+                began.elapsed() < START_LIMIT,
+                "the gateway does not come up:\n{}",
+                self.log()
+            );
             // Fine, because this is what W7 measures.
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
@@ -225,7 +237,10 @@ impl Server {
         let boundary = "load-tests-boundary";
         let mut body = Vec::new();
         for (name, value) in [("overwrite", "true"), ("reload", "true")] {
-            write!(body, "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")?;
+            write!(
+                body,
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            )?;
         }
         write!(
             body,
@@ -242,7 +257,10 @@ impl Server {
         let bytes = response.into_body().collect().await?.to_bytes();
         let text = String::from_utf8_lossy(&bytes);
         let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        ensure!(status == 200 && answer["gateway_reloaded"] == true, "upload: {status} {text}");
+        ensure!(
+            status == 200 && answer["gateway_reloaded"] == true,
+            "upload: {status} {text}"
+        );
         Ok(())
     }
 }
@@ -259,7 +277,10 @@ impl Drop for Server {
 fn descendants(pid: u32) -> Vec<u32> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let children = std::fs::read_to_string(path).unwrap_or_default();
-    let children: Vec<u32> = children.split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect();
+    let children: Vec<u32> = children
+        .split_ascii_whitespace()
+        .filter_map(|id| id.parse().ok())
+        .collect();
     if children.is_empty() { vec![pid] } else { children }
 }
 
@@ -267,7 +288,11 @@ fn bundle() -> Result<Vec<u8>> {
     let mut flows: Vec<(String, Vec<u8>)> = Vec::new();
     for entry in std::fs::read_dir(cli::flows())? {
         let path = entry?.path();
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         flows.push((name, std::fs::read(&path)?));
     }
     flows.sort();

@@ -58,13 +58,22 @@ mod tests {
     #[test]
     fn any_cut_gives_the_same() {
         let long = "x".repeat(100);
-        let text = format!("id: 7\nevent: step\ndata: {long}\n\n: keep-alive\n\nid: 12\nevent: step\ndata: id: 99\n\nevent: done\n");
+        let text = format!(
+            "id: 7\nevent: step\ndata: {long}\n\n: keep-alive\n\nid: 12\nevent: step\ndata: id: 99\n\nevent: done\n"
+        );
         for cut in 0..=text.len() {
             let mut scanner = Scanner::default();
             scanner.push(&text.as_bytes()[..cut]);
             let seen = scanner.push(&text.as_bytes()[cut..]);
             let seen = if cut == text.len() { scanner.seen } else { seen };
-            assert_eq!(seen, Seen { cursor: 12, done: true }, "cut at {cut}");
+            assert_eq!(
+                seen,
+                Seen {
+                    cursor: 12,
+                    done: true
+                },
+                "cut at {cut}"
+            );
         }
     }
 }

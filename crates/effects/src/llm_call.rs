@@ -14,6 +14,7 @@ mod budget;
 mod cache_key;
 mod duplicates;
 mod grounding;
+mod hearing;
 mod input;
 mod media;
 mod messages;
@@ -74,8 +75,13 @@ impl LlmCall {
         let items = media::items(&input, &pending);
         attachments::replace(ctx, &input, &items, &mut conversation).await?;
         duplicates::collapse(&mut conversation);
-        let limits = media::Limits::new(&input, &self.settings);
-        let warnings = media::attach(ctx, &items, &limits, &chosen.capabilities, &mut conversation).await?;
+        let reader = media::Reader {
+            ctx,
+            limits: media::Limits::new(&input, &self.settings),
+            hearing: hearing::Hearing::new(&self.resolver, &input),
+            capabilities: &chosen.capabilities,
+        };
+        let warnings = media::attach(&reader, &items, &mut conversation).await?;
         messages::finish(&mut conversation, input.system_prompt().as_deref());
 
         let cache_key = cache_key::of(

@@ -7,7 +7,7 @@ use ag_kernel::{EffectRequest, OpenEffect};
 use ag_providers::fake::{FakeChat, Step};
 use ag_providers::{
     CapabilityTable, EndpointOrigin, ModelCatalogue, ModelResidency, ProviderClient, ProviderDirectory,
-    ProviderEndpoint, ProviderError, ProviderQuery, family, unknown_provider,
+    ProviderEndpoint, ProviderError, ProviderQuery, Transcriber, family, unknown_provider,
 };
 use ag_store::{ArtifactIndex, fake::FakeStore};
 use ag_types::{
@@ -39,6 +39,7 @@ pub(crate) struct TestDirectory {
     pub(crate) chat: Arc<FakeChat>,
     pub(crate) catalogue: Option<Arc<dyn ModelCatalogue>>,
     pub(crate) residency: Option<Arc<dyn ModelResidency>>,
+    pub(crate) transcriber: Option<Arc<dyn Transcriber>>,
     pub(crate) allowed_models: Vec<String>,
     pub(crate) queries: Mutex<Vec<SeenQuery>>,
 }
@@ -75,7 +76,7 @@ impl ProviderDirectory for TestDirectory {
             embedder: None,
             images: None,
             speech: None,
-            transcriber: None,
+            transcriber: self.transcriber.clone(),
             catalogue: self.catalogue.clone(),
             residency: self.residency.clone(),
         })

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ag_types::{EffectKind, Object, StepId, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// An effect whose `started` record is written and whose end is not.
@@ -68,7 +68,37 @@ pub struct ApprovedBatch {
     pub wait: ag_types::Wait,
     /// The approving payload.
     pub payload: Value,
-    /// A pause arrived while the tools ran; it applies at the end of the batch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// A pause (with its reason) arrived while the tools ran; it applies at the end of the batch.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub pause: Option<Option<String>>,
+}
+
+/// A pause without a reason is stored as null, which must not be read back as "no pause".
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ag_types::{Wait, WaitReason};
+
+    #[test]
+    fn a_pause_of_a_batch_survives_storage_with_and_without_a_reason() {
+        for pause in [None, Some(None), Some(Some("lunch".to_owned()))] {
+            let batch = ApprovedBatch {
+                wait: Wait::new(WaitReason::User, Some("tool_approval:1".into())),
+                payload: serde_json::json!({"approved": true}),
+                pause,
+            };
+            let text = serde_json::to_string(&batch).expect("text");
+            assert_eq!(serde_json::from_str::<ApprovedBatch>(&text).expect("batch"), batch, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_state_is_an_empty_object() {
+        assert_eq!(serde_json::to_string(&RunAux::default()).expect("text"), "{}");
+        assert_eq!(serde_json::from_str::<RunAux>("{}").expect("aux"), RunAux::default());
+    }
 }

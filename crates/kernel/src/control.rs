@@ -30,7 +30,6 @@ impl Tick {
             wait.details = Some(json!({"kind": "pause"}));
             self.run.status = RunStatus::Waiting;
             self.run.waiting = Some(wait);
-            self.mark_not_called();
         }
         true
     }
@@ -152,3 +151,6 @@ pub struct ScheduleUpdate<'a> {
     /// Run that the command named.
     pub requested_run_id: &'a str,
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ pub mod offload;
 pub mod plan;
 pub mod prepare;
 pub mod resume;
+#[cfg(test)]
+mod testkit;
 pub mod tick;
 pub mod vars;
 pub mod waits;

@@ -176,15 +176,16 @@ mod tests {
     fn large_leaves_and_trees_become_references() {
         let run: RunId = "8d6899dd-0000-4000-8000-000000000001".parse().expect("run id");
         let mut out = Vec::new();
-        let mut value = json!({"a": "x".repeat(50), "b": {"c": ["y".repeat(8), "y".repeat(8)]}, "s": 1});
-        Offloader::new(run, 20, &mut out).below(&mut value, "ledger_result_offload", "ledger.result");
+        // The threshold leaves room for a reference, as every real one does.
+        let mut value = json!({"a": "x".repeat(70), "b": {"c": ["y".repeat(40), "y".repeat(40)]}, "s": 1});
+        Offloader::new(run, 60, &mut out).below(&mut value, "ledger_result_offload", "ledger.result");
         assert_eq!(out.len(), 2);
         assert_eq!((out[0].path.as_str(), out[0].kind), ("ledger.result.a", "text"));
         assert_eq!((out[1].path.as_str(), out[1].kind), ("ledger.result.b.c", "json"));
         assert_eq!(value["a"]["$artifact"], out[0].artifact_id);
         assert_eq!(value["s"], 1);
         let again = value.clone();
-        Offloader::new(run, 20, &mut out).below(&mut value, "x", "y");
+        Offloader::new(run, 60, &mut out).below(&mut value, "x", "y");
         assert_eq!(value, again, "references are left alone");
     }
 }

@@ -151,10 +151,11 @@ impl Tick {
     }
 
     fn resume_record(&mut self, wait: &Wait, stored: &Value, now: Timestamp) {
-        let effect = json!({
+        let mut effect = json!({
             "wait_reason": wait.reason, "wait_key": wait.wait_key, "resume_to_node": wait.resume_to_node,
             "result_key": wait.result_key, "payload": stored,
         });
+        self.offload_payload(&mut effect["payload"]);
         let Value::Object(effect) = effect else { return };
         let view = EffectView {
             kind: "resume",
@@ -235,3 +236,6 @@ pub fn tool_envelope(details: &Object, payload: &Value) -> Value {
         "success": !failed, "output": result, "error": error,
     }]})
 }
+
+#[cfg(test)]
+mod tests;

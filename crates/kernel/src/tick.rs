@@ -541,14 +541,11 @@ impl Tick {
         // Rare: the record is large, so its large members become artifacts (kernel spec §5.2).
         let mut taken = Vec::new();
         let mut offloader = crate::offload::Offloader::new(self.run.head.run_id, self.max_inline, &mut taken);
+        // The roots (the effect, the result) keep their shape; the payload is a member of the effect.
         let payload = row.effect.map(|(_, payload, _)| {
-            let mut wrapped = json!({ "payload": payload });
-            offloader.members(
-                wrapped["payload"].as_object_mut().unwrap_or(&mut Object::new()),
-                "ledger_effect_offload",
-                "ledger.effect.payload",
-            );
-            wrapped["payload"].as_object().cloned().unwrap_or_default()
+            let mut payload = Value::Object(payload.clone());
+            offloader.whole(&mut payload, "ledger_effect_offload", "ledger.effect.payload");
+            payload.as_object().cloned().unwrap_or_default()
         });
         let result = row.result.map(|result| {
             let mut result = result.clone();
@@ -562,6 +559,15 @@ impl Tick {
         let line = self.render(&row, effect, result.as_ref());
         self.writes.offloaded.append(&mut taken);
         self.writes.records.push(line);
+    }
+
+    /// Takes large members out of a resume payload before it is recorded (kernel spec §5.2, second row).
+    pub(crate) fn offload_payload(&mut self, payload: &mut Value) {
+        let max = self.max_inline;
+        if max > 0 && crate::offload::compact_len(payload, max) > max {
+            crate::offload::Offloader::new(self.run.head.run_id, max, &mut self.writes.offloaded)
+                .below(payload, "resume", "resume.payload");
+        }
     }
 
     fn render(&self, row: &Row<'_>, effect: Option<EffectParts<'_>>, result: Option<&Value>) -> String {
@@ -633,3 +639,6 @@ fn append(root: &mut Object, path: &str, mut items: Vec<Value>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

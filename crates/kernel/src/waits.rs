@@ -143,3 +143,6 @@ fn wait_until(open: &OpenEffect, now: Timestamp) -> Attempt {
     wait.until = Some(until);
     Ok(Outcome::Waiting(wait))
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,6 +101,11 @@ impl CallContext {
         &self.state.deps().workflows
     }
 
+    /// The same, for work that outlives the call.
+    pub fn workflows_arc(&self) -> Arc<Workflows> {
+        self.state.deps().workflows.clone()
+    }
+
     /// Ids.
     pub fn ids(&self) -> &dyn IdGen {
         &*self.state.deps().ids

@@ -1,6 +1,7 @@
 //! From failures to the wire shapes of the contract (README, "Error shapes"). Handlers never build statuses by hand.
 
 mod convert;
+pub(crate) use convert::status_of;
 
 use std::borrow::Cow;
 

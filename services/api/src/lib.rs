@@ -19,6 +19,8 @@ mod router;
 pub mod routes;
 pub mod server;
 mod stream;
+#[cfg(test)]
+mod testkit;
 mod workspace;
 
 pub use context::{AppState, CallContext, CsrfCheck, Extensions, NoSessions, Services};
@@ -26,4 +28,5 @@ pub use error::{ApiError, ApiResult};
 pub use input::{Input, Request};
 pub use operation::{Family, Operation};
 pub use router::router;
+pub use routes::{CodeService, FlowsDirError, FlowsDirReport, ModelServices, SecretBox, SecretBoxError, ShippedBundles, install_flows_dir};
 pub use server::{serve, serve_ops};

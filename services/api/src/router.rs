@@ -110,3 +110,6 @@ fn location(headers: &HeaderMap, path: &str, query: Option<&str>) -> Option<Head
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     HeaderValue::from_str(&format!("{base}{path}{query}")).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use ag_artifacts::{ArtifactMeta, BlobId, guess_content_type, render_kind};
+use ag_providers::media::MediaFile;
 use ag_providers::{ChatMessage, ContentPart, MediaSource, MessageContent, ModelCapabilities, Role};
 use ag_tools::workspace::WorkspacePolicy;
 use ag_types::Object;
@@ -11,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::hearing::Hearing;
 use super::input::{Input, positive};
 use super::{LlmCallSettings, text_of};
 use crate::EffectCtx;
@@ -163,6 +165,14 @@ impl Limits {
     }
 }
 
+/// What reading attachments needs.
+pub(super) struct Reader<'a> {
+    pub(super) ctx: &'a EffectCtx<'a>,
+    pub(super) limits: Limits,
+    pub(super) hearing: Hearing<'a>,
+    pub(super) capabilities: &'a ModelCapabilities,
+}
+
 /// An attachment in memory.
 struct Loaded {
     label: String,
@@ -176,10 +186,8 @@ struct Loaded {
 /// # Errors
 /// The text of the failed effect.
 pub(super) async fn attach(
-    ctx: &EffectCtx<'_>,
+    reader: &Reader<'_>,
     items: &[Item],
-    limits: &Limits,
-    capabilities: &ModelCapabilities,
     conversation: &mut Vec<ChatMessage>,
 ) -> Result<Vec<String>, String> {
     let mut warnings = Vec::new();
@@ -205,14 +213,33 @@ pub(super) async fn attach(
             }
             _ => {}
         }
-        let loaded = load(ctx, item, limits).await?;
+        let mut loaded = load(reader.ctx, item, &reader.limits).await?;
+        if bare(&loaded.content_type).starts_with("audio/") && reader.hearing.writes_down(reader.capabilities)
+        {
+            let Loaded {
+                label,
+                content_type,
+                data,
+            } = loaded;
+            let file = MediaFile {
+                filename: label.clone(),
+                content_type,
+                data,
+            };
+            let text = reader.hearing.transcribe(reader.ctx, file).await?;
+            loaded = Loaded {
+                label,
+                content_type: "text/plain".to_owned(),
+                data: text.into(),
+            };
+        }
         if is_text(&loaded.content_type) {
             append(
                 &mut conversation[at].content,
-                &written_out(&loaded, limits.inline, &mut warnings),
+                &written_out(&loaded, reader.limits.inline, &mut warnings),
             );
         } else {
-            parts.push(part(loaded, capabilities)?);
+            parts.push(part(loaded, reader.capabilities)?);
         }
     }
     if !parts.is_empty() {

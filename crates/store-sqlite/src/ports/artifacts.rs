@@ -15,6 +15,7 @@ use crate::{
 
 #[async_trait]
 impl ArtifactIndex for SqliteStore {
+    #[tracing::instrument(level = "debug", name = "store.artifact.put_artifact", skip_all)]
     async fn put_artifact(&self, scope: &TenantScope, row: ArtifactRow) -> Result<()> {
         self.write(Op::PutArtifact {
             plane: scope.plane,
@@ -24,6 +25,7 @@ impl ArtifactIndex for SqliteStore {
         .map(|_| ())
     }
 
+    #[tracing::instrument(level = "debug", name = "store.artifact.artifact", skip_all)]
     async fn artifact(&self, scope: &TenantScope, artifact_id: &str) -> Result<Option<ArtifactRow>> {
         let mut query = select(scope);
         query.push(" AND artifact_id = ").push_bind(artifact_id);
@@ -36,6 +38,7 @@ impl ArtifactIndex for SqliteStore {
         row.as_ref().map(artifact).transpose()
     }
 
+    #[tracing::instrument(level = "debug", name = "store.artifact.artifacts", skip_all)]
     async fn artifacts(&self, scope: &TenantScope, filter: ArtifactFilter) -> Result<Vec<ArtifactRow>> {
         let mut query = filtered(scope, &filter);
         let mut reader = self.reader().await?;
@@ -48,6 +51,7 @@ impl ArtifactIndex for SqliteStore {
         rows.iter().map(artifact).collect()
     }
 
+    #[tracing::instrument(level = "debug", name = "store.artifact.update_artifact_meta", skip_all)]
     async fn update_artifact_meta(&self, scope: &TenantScope, artifact_id: &str, meta: &str) -> Result<bool> {
         let op = Op::ArtifactMeta {
             plane: scope.plane,
@@ -60,6 +64,7 @@ impl ArtifactIndex for SqliteStore {
         }
     }
 
+    #[tracing::instrument(level = "debug", name = "store.artifact.delete_artifacts_of", skip_all)]
     async fn delete_artifacts_of(
         &self,
         scope: &TenantScope,

@@ -14,6 +14,7 @@ use crate::{
 
 #[async_trait]
 impl CommandStore for SqliteStore {
+    #[tracing::instrument(level = "debug", name = "store.command.post_command", skip_all)]
     async fn post_command(&self, scope: &TenantScope, command: NewCommand) -> Result<PostOutcome> {
         match self
             .write(Op::Post {
@@ -27,6 +28,7 @@ impl CommandStore for SqliteStore {
         }
     }
 
+    #[tracing::instrument(level = "debug", name = "store.command.command", skip_all)]
     async fn command(&self, scope: &TenantScope, command_id: &str) -> Result<Option<CommandRow>> {
         let mut reader = self.reader().await?;
         let row = sqlx::query(

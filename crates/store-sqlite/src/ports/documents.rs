@@ -17,6 +17,7 @@ const GENERATION: &str = "SELECT generation FROM planes WHERE plane_id = ?";
 
 #[async_trait]
 impl Documents for SqliteStore {
+    #[tracing::instrument(level = "debug", name = "store.document.generation", skip_all)]
     async fn generation(&self, scope: &TenantScope) -> Result<i64> {
         let mut reader = self.reader().await?;
         sqlx::query_scalar(GENERATION)
@@ -26,6 +27,7 @@ impl Documents for SqliteStore {
             .map_err(store_error)
     }
 
+    #[tracing::instrument(level = "debug", name = "store.document.document", skip_all)]
     async fn document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<Option<Document>> {
         let mut reader = self.reader().await?;
         let row = sqlx::query(
@@ -40,6 +42,7 @@ impl Documents for SqliteStore {
         row.as_ref().map(document).transpose()
     }
 
+    #[tracing::instrument(level = "debug", name = "store.document.documents", skip_all)]
     async fn documents(&self, scope: &TenantScope, kind: DocumentKind) -> Result<(i64, Vec<Document>)> {
         let mut reader = self.reader().await?;
         // One read transaction: the list belongs to the generation.
@@ -61,6 +64,7 @@ impl Documents for SqliteStore {
         Ok((generation, rows.iter().map(document).collect::<Result<_>>()?))
     }
 
+    #[tracing::instrument(level = "debug", name = "store.document.put_document", skip_all)]
     async fn put_document(
         &self,
         scope: &TenantScope,
@@ -82,6 +86,7 @@ impl Documents for SqliteStore {
         }
     }
 
+    #[tracing::instrument(level = "debug", name = "store.document.delete_document", skip_all)]
     async fn delete_document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<bool> {
         match self
             .write(Op::DeleteDocument {

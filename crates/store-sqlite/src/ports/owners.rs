@@ -15,6 +15,7 @@ use crate::{
 
 #[async_trait]
 impl OwnerStore for SqliteStore {
+    #[tracing::instrument(level = "debug", name = "store.owner.ensure_owner", skip_all)]
     async fn ensure_owner(&self, scope: &TenantScope, owner: OwnerRow) -> Result<OwnerRow> {
         // The usual case reads only.
         if let Some(stored) = self.owner(scope, &owner.owner_id).await? {
@@ -32,6 +33,7 @@ impl OwnerStore for SqliteStore {
         }
     }
 
+    #[tracing::instrument(level = "debug", name = "store.owner.owner", skip_all)]
     async fn owner(&self, scope: &TenantScope, owner_id: &str) -> Result<Option<OwnerRow>> {
         let mut reader = self.reader().await?;
         owner_row(&mut reader, scope.plane, owner_id).await

@@ -15,6 +15,7 @@ use crate::{
 
 #[async_trait]
 impl Planes for SqliteStore {
+    #[tracing::instrument(level = "debug", name = "store.plane.plane", skip_all)]
     async fn plane(&self, _: &SystemScope, key: &PlaneKey) -> Result<TenantScope> {
         if let Some(scope) = self.shared.planes.read().by_key(key) {
             return Ok(scope);
@@ -28,6 +29,7 @@ impl Planes for SqliteStore {
         }
     }
 
+    #[tracing::instrument(level = "debug", name = "store.plane.plane_by_id", skip_all)]
     async fn plane_by_id(&self, _: &SystemScope, plane: PlaneId) -> Result<Option<TenantScope>> {
         if let Some(scope) = self.shared.planes.read().by_id(plane) {
             return Ok(Some(scope));
@@ -45,6 +47,7 @@ impl Planes for SqliteStore {
         Ok(scope)
     }
 
+    #[tracing::instrument(level = "debug", name = "store.plane.planes", skip_all)]
     async fn planes(&self, _: &SystemScope) -> Result<Vec<TenantScope>> {
         let mut reader = self.reader().await?;
         let rows = sqlx::query("SELECT plane_id, tenant_id, runtime_id FROM planes ORDER BY plane_id")

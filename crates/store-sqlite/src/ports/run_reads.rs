@@ -24,6 +24,7 @@ pub(super) const SESSION_LISTENER: &str = "SELECT r.run_id, r.workflow_id, r.wai
 
 #[async_trait]
 impl RunReads for SqliteStore {
+    #[tracing::instrument(level = "debug", name = "store.run.run", skip_all)]
     async fn run(&self, scope: &TenantScope, run: RunId) -> Result<Option<RunRow>> {
         static SQL: std::sync::LazyLock<std::sync::Arc<str>> = std::sync::LazyLock::new(|| {
             format!(
@@ -48,22 +49,27 @@ impl RunReads for SqliteStore {
         }))
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.runs", skip_all)]
     async fn runs(&self, scope: &TenantScope, filter: RunFilter) -> Result<Vec<RunListRow>> {
         self.run_list(scope, &filter).await
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.children", skip_all)]
     async fn children(&self, scope: &TenantScope, run: RunId) -> Result<Vec<RelatedRun>> {
         self.child_runs(scope, run).await
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.descendants", skip_all)]
     async fn descendants(&self, scope: &TenantScope, run: RunId, limit: usize) -> Result<Vec<RelatedRun>> {
         self.runs_below(scope, run, limit).await
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.live_below", skip_all)]
     async fn live_below(&self, scope: &TenantScope, run: RunId) -> Result<Vec<RunId>> {
         self.nearest_live(scope, run).await
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.ledger", skip_all)]
     async fn ledger(
         &self,
         scope: &TenantScope,
@@ -74,10 +80,12 @@ impl RunReads for SqliteStore {
         self.ledger_page(scope, run, after, limit).await
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.tails", skip_all)]
     async fn tails(&self, _: &SystemScope, keys: &[RunKey]) -> Result<Vec<Tail>> {
         self.ledger_tails(keys).await
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.listeners", skip_all)]
     async fn listeners(&self, scope: &TenantScope, wait_key: &str) -> Result<Vec<Listener>> {
         let mut reader = self.reader().await?;
         let query = sqlx::query(LISTENER).bind(scope.plane.0).bind(wait_key);
@@ -85,6 +93,7 @@ impl RunReads for SqliteStore {
         rows.iter().map(listener).collect()
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.session_listeners", skip_all)]
     async fn session_listeners(
         &self,
         scope: &TenantScope,

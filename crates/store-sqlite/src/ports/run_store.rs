@@ -18,6 +18,7 @@ use crate::{
 
 #[async_trait]
 impl RunStore for SqliteStore {
+    #[tracing::instrument(level = "debug", name = "store.run.start", skip_all)]
     async fn start(&self, scope: &TenantScope, start: Start) -> Result<StartOutcome> {
         match self
             .write(Op::Start {
@@ -31,6 +32,7 @@ impl RunStore for SqliteStore {
         }
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.open_session", skip_all)]
     async fn open_session(&self, _: &SystemScope, session: NewSession) -> Result<()> {
         self.shared
             .leases
@@ -39,6 +41,7 @@ impl RunStore for SqliteStore {
         Ok(())
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.renew_session", skip_all)]
     async fn renew_session(&self, _: &SystemScope, session: SessionId) -> Result<bool> {
         Ok(self
             .shared
@@ -47,10 +50,12 @@ impl RunStore for SqliteStore {
             .renew_session(session, self.shared.clock.now()))
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.close_session", skip_all)]
     async fn close_session(&self, _: &SystemScope, session: SessionId, clean: bool) -> Result<Vec<Woken>> {
         woken(self.write(Op::CloseSession { session, clean }).await?)
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.claim", skip_all)]
     async fn claim(
         &self,
         _: &SystemScope,
@@ -61,6 +66,7 @@ impl RunStore for SqliteStore {
         self.claim_ready(session, keys, known).await
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.release", skip_all)]
     async fn release(&self, _: &SystemScope, session: SessionId, key: RunKey, epoch: i64) -> Result<bool> {
         match self.write(Op::Release { session, key, epoch }).await? {
             Answer::Changed(held) => Ok(held),
@@ -68,6 +74,7 @@ impl RunStore for SqliteStore {
         }
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.commit", skip_all)]
     async fn commit(&self, _: &SystemScope, commit: Commit) -> Result<CommitOutcome> {
         match self.write(Op::Commit(Box::new(commit))).await? {
             Answer::Committed(outcome) => Ok(outcome),
@@ -75,6 +82,7 @@ impl RunStore for SqliteStore {
         }
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.read_mail", skip_all)]
     async fn read_mail(&self, _: &SystemScope, key: RunKey, after: i64) -> Result<Vec<Mail>> {
         let args = args([key.run.into(), key.plane.into(), Value::Int(after)])?;
         let mut reader = self.reader().await?;
@@ -100,10 +108,12 @@ impl RunStore for SqliteStore {
             .collect()
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.candidates", skip_all)]
     async fn candidates(&self, _: &SystemScope, query: CandidateQuery) -> Result<Vec<RunKey>> {
         Ok(self.shared.leases.lock().candidates(&query))
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.beat", skip_all)]
     async fn beat(&self, _: &SystemScope, session: SessionId, pool: &str) -> Result<Beat> {
         let mut reader = self.reader().await?;
         let next: Option<i64> =
@@ -124,10 +134,12 @@ impl RunStore for SqliteStore {
         })
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.sweep", skip_all)]
     async fn sweep(&self, _: &SystemScope, sweep: Sweep) -> Result<Vec<Woken>> {
         woken(self.write(Op::Sweep(sweep)).await?)
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.append_to_terminal", skip_all)]
     async fn append_to_terminal(
         &self,
         scope: &TenantScope,
@@ -145,6 +157,7 @@ impl RunStore for SqliteStore {
         }
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.purge_runs", skip_all)]
     async fn purge_runs(&self, scope: &TenantScope, runs: &[RunId]) -> Result<(u64, u64, u64)> {
         match self
             .write(Op::Purge {

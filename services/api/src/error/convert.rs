@@ -81,6 +81,6 @@ impl From<CommandError> for ApiError {
 }
 
 /// The HTTP status of a bundle error.
-pub fn status_of(status: ErrorStatus) -> StatusCode {
+pub(crate) fn status_of(status: ErrorStatus) -> StatusCode {
     StatusCode::from_u16(status.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

@@ -13,6 +13,8 @@ mod stream;
 mod summary;
 mod vars;
 mod workspace;
+#[cfg(test)]
+mod tests;
 
 use crate::operation::ops;
 

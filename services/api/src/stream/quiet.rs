@@ -85,6 +85,12 @@ impl Quiet {
         quiet.map(|(key, _)| *key).collect()
     }
 
+    /// Whether nothing is watched.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+
     fn tell(&self, key: &RunKey, seen: Seen) {
         if let Some(entry) = self.0.lock().get(key) {
             entry.seen.send_if_modified(|known| std::mem::replace(known, seen) != seen);

@@ -1,6 +1,70 @@
 //! Files of a call.
 
+use std::sync::Arc;
+
+use ag_providers::Transcriber;
+use ag_providers::media::{TranscribeRequest, Transcript};
+use tokio_util::sync::CancellationToken;
+
 use super::*;
+use crate::test_kit::TestDirectory;
+
+/// Writes down what it was asked for.
+struct Scribe;
+
+#[async_trait]
+impl Transcriber for Scribe {
+    async fn transcribe(
+        &self,
+        req: TranscribeRequest,
+        _: CancellationToken,
+    ) -> Result<Transcript, ProviderError> {
+        let (model, language) = (req.model, req.language.unwrap_or_default());
+        Ok(Transcript {
+            text: format!("{model} {language} {} {}", req.file.filename, req.file.data.len()),
+        })
+    }
+}
+
+#[tokio::test]
+async fn recordings_are_sent_or_written_down() {
+    let world = World::with(TestDirectory {
+        transcriber: Some(Arc::new(Scribe)),
+        ..TestDirectory::default()
+    });
+    let world = world.var("_runtime.stt_language", json!("fr"));
+    let id = world
+        .artifact("audio/x-wav", &[("filename", "v.wav")], b"RIFF", "other")
+        .await;
+    let payload = |policy: Value, model: &str| json!({"prompt": "p", "provider": "vllm", "model": model, "media": {"$artifact": id}, "params": {"audio_policy": policy}});
+    let error = failed(&world, payload(Value::Null, "gpt-4o-mini")).await;
+    assert_eq!(
+        error,
+        "Attachment 'v.wav' (audio/x-wav) cannot be given to this model"
+    );
+    let error = failed(&world, payload(json!("auto"), "gpt-4o-mini")).await;
+    assert!(
+        error.ends_with("no route is configured for input.voice"),
+        "{error}"
+    );
+    let body = json!({"provider": "openai-compatible", "model": "stt", "options": {"language": "de"}});
+    world
+        .routes()
+        .set(&world.scope, "input.voice", &body)
+        .await
+        .expect("set");
+    done(&world, payload(json!("speech_to_text"), "gpt-4o-mini")).await;
+    done(&world, payload(Value::Null, "nobody-knows")).await;
+    let sent = asked(&world);
+    assert!(texts(&sent[0])[1].ends_with("--- Content from v.wav ---\nstt fr v.wav 4\n--- End of v.wav ---"));
+    let MessageContent::Parts(parts) = &sent[1].messages[1].content else {
+        panic!("parts")
+    };
+    assert!(
+        matches!(&parts[1], ContentPart::Audio { format, .. } if format == "wav"),
+        "{parts:?}"
+    );
+}
 
 #[tokio::test]
 async fn artifacts_are_inlined_or_sent_as_parts() {

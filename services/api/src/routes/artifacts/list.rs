@@ -34,7 +34,8 @@ pub(super) struct RunArtifacts(String, Paging);
 
 impl Request for RunArtifacts {
     fn read(reader: &mut Reader) -> Self {
-        Self(reader.path().required("run_id", string()), Paging::read(reader))
+        let run_id = reader.path().required("run_id", string());
+        Self(run_id, Paging::read(reader))
     }
 }
 
@@ -52,7 +53,8 @@ pub(super) struct SessionArtifacts(String, Paging);
 
 impl Request for SessionArtifacts {
     fn read(reader: &mut Reader) -> Self {
-        Self(reader.path().required("session_id", string()), Paging::read(reader))
+        let session_id = reader.path().required("session_id", string());
+        Self(session_id, Paging::read(reader))
     }
 }
 

@@ -32,14 +32,23 @@ pub(super) async fn owner(ctx: &CallContext, run_id: &str) -> ApiResult<Owner> {
         let row = ensure(ctx, run_id.to_owned(), session).await?;
         return Ok(Owner { id: row.owner_id, session_id: row.session_id });
     }
-    match ctx.store().owner(ctx.scope(), run_id).await? {
-        Some(row) => Ok(Owner { id: row.owner_id, session_id: row.session_id }),
-        None => Err(ApiError::no_run(run_id)),
-    }
+    // Databases refuse to look for an id with U+0000.
+    let found = match run_id.contains('\0') {
+        true => None,
+        false => ctx.store().owner(ctx.scope(), run_id).await?,
+    };
+    let row = found.ok_or_else(|| ApiError::no_run(run_id))?;
+    Ok(Owner { id: row.owner_id, session_id: row.session_id })
 }
 
 /// The owner of a session's files, made where it is missing.
+///
+/// # Errors
+/// 400 for an id with U+0000.
 pub(super) async fn session_owner(ctx: &CallContext, session_id: &str) -> ApiResult<Owner> {
+    if session_id.contains('\0') {
+        return Err(ApiError::bad_request("session_id must not contain NUL"));
+    }
     let row = ensure(ctx, session_memory_run_id(session_id), Some(session_id.to_owned())).await?;
     Ok(Owner { id: row.owner_id, session_id: Some(session_id.to_owned()) })
 }

@@ -89,6 +89,14 @@ pub(super) async fn answer(
     query: SearchQuery,
     respond: fn(&[ArtifactMeta], &SearchQuery) -> Value,
 ) -> ApiResult<Json<Value>> {
+    let named = match &query.scope {
+        SearchScope::All => None,
+        SearchScope::Run { run_id } => Some(run_id),
+        SearchScope::Session { session_id, .. } => Some(session_id),
+    };
+    if named.is_some_and(|id| id.contains('\0')) {
+        return Err(ApiError::bad_request("ids must not contain NUL"));
+    }
     let filter = match &query.scope {
         SearchScope::All => ArtifactFilter::default(),
         SearchScope::Run { run_id } => ArtifactFilter { run_ids: vec![run_id.clone()], ..ArtifactFilter::default() },

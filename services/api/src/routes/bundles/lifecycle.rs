@@ -85,8 +85,15 @@ pub(super) async fn undeprecate_bundle(
         return Err(SelectError::CatalogBundle.into());
     }
     let flow_id = request.flow_id.as_deref().and_then(filled).unwrap_or(ALL).to_owned();
-    let id = key(&request.bundle_id, &flow_id);
-    let removed = ctx.store().delete_document(ctx.scope(), DocumentKind::Deprecation, &id).await?;
+    // No bundle has such an id, and databases refuse to look for one.
+    let nameless = |id: &str| id.contains(['\0', '\n']);
+    let removed = match nameless(&request.bundle_id) || nameless(&flow_id) {
+        true => false,
+        false => {
+            let id = key(&request.bundle_id, &flow_id);
+            ctx.store().delete_document(ctx.scope(), DocumentKind::Deprecation, &id).await?
+        }
+    };
     ctx.workflows().reload(ctx.scope()).await?;
     Ok(Json(Undeprecated { ok: true, bundle_id: request.bundle_id, flow_id, removed }))
 }

@@ -37,6 +37,8 @@ pub(super) async fn get_workflow_flow(
     let registry = ctx.workflows().current(ctx.scope()).await?;
     match select_inspection(&registry.index, &workflow_id)? {
         Target::Flow(flow) => Ok(Json(WorkflowAnswer::Bundle(FlowAnswer::of(&ctx, &registry, &flow).await?))),
+        // Databases refuse to look for an id with U+0000.
+        Target::Dynamic(id) if id.contains('\0') => Err(SelectError::WorkflowNotFound(id).into()),
         Target::Dynamic(id) => {
             let document = ctx.store().document(ctx.scope(), DocumentKind::DynamicFlow, &id).await?;
             let document = document.ok_or_else(|| SelectError::WorkflowNotFound(id.clone()))?;

@@ -1,0 +1,124 @@
+//! The workloads, one file per kind.
+
+mod closed;
+mod cold;
+mod cost;
+mod crash;
+mod fanout;
+mod kernel;
+mod outside;
+mod replay;
+mod resume;
+mod waiting;
+
+use std::{future::Future, pin::Pin};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    cli::Options,
+    report::{self, Run},
+    rounds::Scenario,
+};
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Option<Scenario>>> + 'a>>;
+
+struct Entry {
+    name: &'static str,
+    about: &'static str,
+    run: for<'a> fn(&'a Options) -> Running<'a>,
+}
+
+macro_rules! entry {
+    ($name:literal, $about:literal, $run:path) => {
+        Entry {
+            name: $name,
+            about: $about,
+            run: |options| Box::pin($run(options)),
+        }
+    };
+}
+
+const SCENARIOS: &[Entry] = &[
+    entry!(
+        "w1",
+        "3 steps, start to completion seen, closed loop of 1, 16 and 64",
+        closed::w1
+    ),
+    entry!("w2", "20 steps, closed loop of 16", closed::w2),
+    entry!(
+        "w3",
+        "parked on a question, then resumed: closed loop and a burst of 1,000",
+        resume::w3
+    ),
+    entry!("w4", "replay of a ledger of 1,002 records", replay::w4),
+    entry!(
+        "w5",
+        "N streams on one run, commit to last subscriber",
+        fanout::w5
+    ),
+    entry!(
+        "w6",
+        "many waiting runs: memory, idle CPU, W1 beside them",
+        waiting::w6
+    ),
+    entry!("w7", "cold start with stored runs", cold::w7),
+    entry!("w8", "100 runs with timers, kill -9, restart", crash::w8),
+    entry!("w9", "3 and 20 model calls of 1 ms", outside::w9),
+    entry!("bytes", "growth of the database per W1 run", cost::bytes),
+    entry!("fsyncs", "fsyncs per W1 run, counted by strace", cost::fsyncs),
+    entry!(
+        "kernel",
+        "compiler and step machine without HTTP, if built",
+        kernel::kernel
+    ),
+];
+
+/// Runs what was asked for.
+///
+/// # Errors
+/// A scenario fails; what was measured before is stored.
+pub(crate) async fn run(options: Options) -> Result<()> {
+    if options.list {
+        for entry in SCENARIOS {
+            report::say(&format!("{:8} {}", entry.name, entry.about));
+        }
+        return Ok(());
+    }
+    if options.table {
+        return report::write_table(&options.results);
+    }
+    if let Some(unknown) = options
+        .scenarios
+        .iter()
+        .find(|name| !SCENARIOS.iter().any(|entry| entry.name == **name))
+    {
+        bail!("no scenario {unknown}; see --list");
+    }
+    let mut done = Vec::new();
+    let mut failed = Vec::new();
+    for entry in SCENARIOS {
+        if !options.scenarios.is_empty() && !options.scenarios.iter().any(|name| name == entry.name) {
+            continue;
+        }
+        match (entry.run)(&options)
+            .await
+            .with_context(|| format!("scenario {}", entry.name))
+        {
+            Ok(scenario) => done.extend(scenario),
+            Err(error) => {
+                report::progress(&format!("{error:#}"));
+                failed.push(entry.name);
+            }
+        }
+    }
+    if !done.is_empty() {
+        let path = Run::new(&options, done).store(&options.results)?;
+        report::write_table(&options.results)?;
+        report::say(&format!("{}", path.display()));
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(" "));
+    }
+    Ok(())
+}

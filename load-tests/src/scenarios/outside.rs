@@ -1,0 +1,82 @@
+//! W9: steps with an effect outside the gateway, a model call that answers after a millisecond.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use crate::{
+    cli::Options,
+    client::start_body,
+    probe::ms,
+    rounds::{Scenario, Values, repeat},
+    server::Server,
+    stats,
+    stub::Stub,
+};
+
+use super::closed::{closed, one};
+
+const STEPS: u64 = 20;
+/// Two records per call, completion and status.
+const RECORDS: u64 = STEPS * 2 + 2;
+const RECORDS_SHORT: u64 = 3 * 2 + 2;
+
+pub(crate) async fn w9(options: &Options) -> Result<Option<Scenario>> {
+    let stub = Stub::start().await?;
+    let mut server = Server::running_with(options, &[("OPENAI_BASE_URL", stub.base_url())]).await?;
+    route(&server, &stub).await?;
+    closed(&server, "model3", RECORDS_SHORT, 4, 0.5).await?;
+    let (calls, _) = stub.take();
+    ensure!(calls != 0, "no call has reached the stub");
+    let scratch = server.home().to_owned();
+    let seconds = options.seconds;
+    let scenario = repeat("w9", options.rounds, &scratch, &mut server, async |server| {
+        let mut values = Values::new();
+        let added = added_per_step(server, &stub, seconds).await?;
+        values.insert("w9.c1.added_ms".to_owned(), Some(added));
+
+        let short = closed(server, "model3", RECORDS_SHORT, 64, seconds).await?;
+        values.insert("w9.c64.steps3_per_s".to_owned(), Some(short.per_second() * 3.0));
+        stub.take();
+        let load = closed(server, "model20", RECORDS, 64, seconds).await?;
+        let (calls, _) = stub.take();
+        let steps = load.latencies_ms.len() as u64 * STEPS;
+        ensure!(calls == steps, "{calls} calls for {steps} steps");
+        values.insert(
+            "w9.c64.steps_per_s".to_owned(),
+            Some(load.per_second() * STEPS as f64),
+        );
+        values.insert(
+            "w9.c64.cpu_ms_per_step".to_owned(),
+            Some(load.cpu_ms_each() / STEPS as f64),
+        );
+        Ok(values)
+    });
+    scenario.await.map(Some)
+}
+
+/// Points the default model at the stub.
+async fn route(server: &Server, stub: &Stub) -> Result<()> {
+    let body = json!({"provider": "openai-compatible", "model": "gpt-4o-mini", "base_url": stub.base_url()});
+    let path = "/api/gateway/config/capability-defaults/output/text";
+    server.conn().json("PUT", path, Some(&body)).await?;
+    Ok(())
+}
+
+/// Median over runs of (time of the run − time in the stub) ÷ steps.
+async fn added_per_step(server: &Server, stub: &Stub, seconds: f64) -> Result<f64> {
+    let mut conn = server.conn();
+    let body = start_body("model20", &json!({}));
+    let began = Instant::now();
+    let mut added = Vec::new();
+    while began.elapsed().as_secs_f64() < seconds {
+        stub.take();
+        let run = Instant::now();
+        one(&mut conn, &body, RECORDS).await?;
+        let whole = run.elapsed();
+        let (_, inside) = stub.take();
+        added.push(ms(whole.saturating_sub(inside)) / STEPS as f64);
+    }
+    Ok(stats::median(&added))
+}
