@@ -74,6 +74,7 @@ pub const PUBLIC_ROUTES: &[PublicRoute] = &[
     public("GET", "/", "redirects to the console"),
     public("GET", "/console", "a static page that signs in by itself"),
     public("GET", "/docs", "describes the interface"),
+    public("GET", "/redoc", "describes the interface"),
     public("GET", "/openapi.json", "describes the interface"),
     public("GET", "/api/health", "load balancers have no token"),
     public(

@@ -137,7 +137,8 @@ impl Deps {
             return self.rest(held).await;
         }
         loop {
-            if held.tick.aux.batch.is_some() {
+            // A run that was parked with its batch keeps it until it is un-paused.
+            while held.tick.aux.batch.is_some() && held.tick.run.status == RunStatus::Running {
                 self.run_batch(held, signals).await?;
             }
             held.tick.wake_if_due(self.clock.now());
@@ -241,6 +242,10 @@ impl Deps {
             EffectClass::Outside => {
                 held.tick.mark_called();
                 self.commit_and_drain(held).await?;
+                if held.tick.run.status != RunStatus::Running {
+                    // A pause came first: nobody outside has heard of this record, so it is used again.
+                    held.tick.mark_not_called();
+                }
             }
         }
         if held.tick.run.status != RunStatus::Running || held.tick.aux.open.is_none() {
@@ -304,6 +309,10 @@ impl Deps {
         if outside {
             // Time spent outside is nobody else's waiting time.
             budget.restart();
+            if !held.tick.run.status.is_terminal() {
+                // What was posted during the call applies at its end, before the next step (kernel spec §4.1).
+                self.drain_mail(held).await?;
+            }
         }
         Ok(if held.tick.run.status == RunStatus::Running {
             Flow::Continue
@@ -341,6 +350,8 @@ impl Deps {
             return Ok(());
         };
         let Some(open) = held.tick.aux.tool_wait.clone() else {
+            // Only a wait that rests on a batch can be approved; without one there is nothing to run.
+            held.tick.aux.batch = None;
             return Ok(());
         };
         let request = EffectRequest { open };

@@ -43,9 +43,10 @@ impl Deps {
             }
             MailKind::Pause => {
                 self.pass_down(held, mail).await?;
+                let paused = held.tick.run.is_paused();
                 match held.tick.aux.batch.as_mut() {
-                    Some(batch) => batch.pause = Some(reason.map(str::to_owned)),
-                    None => {
+                    Some(batch) if !paused => batch.pause = Some(reason.map(str::to_owned)),
+                    _ => {
                         held.tick.pause(reason, now);
                     }
                 }
@@ -173,6 +174,10 @@ fn below_body(body: &str) -> std::sync::Arc<str> {
 }
 
 fn unpause(held: &mut Held, root: bool, now: Timestamp) {
+    if let Some(batch) = &mut held.tick.aux.batch {
+        // Takes back a pause that waits for the end of the batch.
+        batch.pause = None;
+    }
     held.tick.unpause(now);
     for body in std::mem::take(&mut held.tick.aux.held) {
         child_done(held, &body, now);

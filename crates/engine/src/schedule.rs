@@ -228,13 +228,8 @@ fn wrapper_vars(
 /// The wrapper document. Node ids and types are part of the contract.
 fn wrapper(id: &str, target: &str, when: &Plan, share_context: bool) -> Value {
     let mut flow = Wrapper::default();
-    flow.node(
-        "start",
-        "on_flow_start",
-        &[],
-        &[("exec-out", "execution"), ("vars", "object")],
-        json!({}),
-    );
+    // No data pins: such a start hands on every variable of the run (visualflow spec §6.4).
+    flow.node("start", "on_flow_start", &[], &[("exec-out", "execution")], json!({}));
     let schedule = |text: &str| json!({"eventConfig": {"schedule": text, "recurrent": false}});
     let timer = ([("exec-in", "execution")], [("exec-out", "execution")]);
     flow.node(

@@ -40,7 +40,11 @@ pub fn root(
 pub fn child(run_vars: &mut Object, route: Option<&(String, String)>, limits: ModelLimits) {
     let runtime = vars::object_at(run_vars, "_runtime");
     if let Some((provider, model)) = route {
-        fill(runtime, "provider", || provider.to_lowercase().into());
+        // Family names are written in lower case; ids of stored connections are spelled as they are.
+        fill(runtime, "provider", || match provider.starts_with("endpoint:") {
+            true => provider.as_str().into(),
+            false => provider.to_lowercase().into(),
+        });
         fill(runtime, "model", || model.as_str().into());
     }
     fill(runtime, "tool_support", || limits.tool_support.into());

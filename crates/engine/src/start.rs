@@ -12,6 +12,7 @@ use ag_store::{
 use ag_types::{Object, RunHead, RunId, RunKey, RunState, RunStatus, SessionId, TenantScope, Timestamp};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::{
     Deps, Held, codec,
@@ -286,47 +287,19 @@ impl Starter {
             .write_set(&mut held, request, &resolved, slot.as_deref(), now)
             .await?;
         start.runs.extend(listeners);
-        let more = start.runs.len() > 1;
-        match deps.store.start(scope, start).await? {
-            StartOutcome::Created => {}
-            StartOutcome::Existing(run) => return Ok(Attempt::Done(run)),
-            StartOutcome::KeyConflict => return Err(StartError::KeyConflict),
-            StartOutcome::StaleGeneration | StartOutcome::Stale => return Ok(Attempt::Stale),
-        }
-        self.hand_over(held, slot, place, pending, more).await;
-        Ok(Attempt::Done(run_id))
-    }
-
-    async fn hand_over(
-        &self,
-        mut held: Held,
-        slot: Option<Box<dyn Slot>>,
-        place: Placement,
-        pending: Option<EffectRequest>,
-        more: bool,
-    ) {
-        let pool = held.pool.clone();
-        if more {
-            let children: Vec<RunKey> = std::mem::take(&mut held.pending.children)
-                .iter()
-                .map(|child| RunKey {
-                    run: child.state.head.run_id,
-                    plane: held.key.plane,
-                })
-                .collect();
-            if !children.is_empty() {
-                self.deps.bell.ring(&pool, &children).await;
-            }
-        }
-        match (place, slot) {
-            (Placement::Held { .. }, Some(slot)) => {
-                held.last_seq += held.records.len() as i64;
-                held.records.clear();
-                held.pending = Pending::default();
-                slot.adopt(Box::new(held), pending);
-            }
-            (Placement::Ready, _) => self.deps.bell.ring(&pool, &[held.key]).await,
-            _ => {}
+        let prepared = Prepared {
+            start,
+            held,
+            slot,
+            place,
+            pending,
+        };
+        // A task of its own: from the commit on the run may belong to this process, so a client that disconnects
+        // must not stop it between the commit and the hand-over (architecture D4).
+        let task = prepared.finish(self.deps.clone(), scope.clone()).in_current_span();
+        match tokio::spawn(task).await {
+            Ok(attempt) => attempt,
+            Err(_) => Err(StoreError::Unavailable("the start was cut off".to_owned()).into()),
         }
     }
 
@@ -561,6 +534,58 @@ impl Starter {
             last_seq: writes.records.len() as i64,
             placement,
         }
+    }
+}
+
+/// A start whose first tick is done, about to be committed.
+struct Prepared {
+    start: Start,
+    held: Held,
+    slot: Option<Box<dyn Slot>>,
+    place: Placement,
+    pending: Option<EffectRequest>,
+}
+
+impl Prepared {
+    async fn finish(self, deps: Arc<Deps>, scope: TenantScope) -> Result<Attempt, StartError> {
+        let Self {
+            start,
+            mut held,
+            slot,
+            place,
+            pending,
+        } = self;
+        let more = start.runs.len() > 1;
+        match deps.store.start(&scope, start).await? {
+            StartOutcome::Created => {}
+            StartOutcome::Existing(run) => return Ok(Attempt::Done(run)),
+            StartOutcome::KeyConflict => return Err(StartError::KeyConflict),
+            StartOutcome::StaleGeneration | StartOutcome::Stale => return Ok(Attempt::Stale),
+        }
+        let (run_id, pool) = (held.key.run, held.pool.clone());
+        if more {
+            let children: Vec<RunKey> = std::mem::take(&mut held.pending.children)
+                .iter()
+                .map(|child| RunKey {
+                    run: child.state.head.run_id,
+                    plane: held.key.plane,
+                })
+                .collect();
+            if !children.is_empty() {
+                deps.bell.ring(&pool, &children).await;
+            }
+        }
+        match (place, slot) {
+            (Placement::Held { .. }, Some(slot)) => {
+                held.last_seq += held.records.len() as i64;
+                held.records.clear();
+                held.pending = Pending::default();
+                slot.adopt(Box::new(held), pending);
+            }
+            (Placement::Ready, _) => deps.bell.ring(&pool, &[held.key]).await,
+            _ => {}
+        }
+        Ok(Attempt::Done(run_id))
     }
 }
 

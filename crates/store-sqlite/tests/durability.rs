@@ -301,3 +301,32 @@ async fn the_log_is_kept_short() {
     assert!(length < 32 * 1024 * 1024, "the log has {length} bytes");
     store.close().await.expect("close");
 }
+
+#[tokio::test]
+async fn a_bad_write_set_fails_alone() {
+    let directory = tempfile::tempdir().expect("directory");
+    let store = open(directory.path()).await;
+    let id = SystemIds.run_id();
+    let twice = Start {
+        key: None,
+        generation: None,
+        runs: vec![run(id, Placement::Ready), run(id, Placement::Ready)],
+        artifacts: Vec::new(),
+        owners: Vec::new(),
+        mail: Vec::new(),
+        now: NOW,
+    };
+    // All three queue before the writer looks: one transaction.
+    let root = TenantScope::root();
+    let (before, bad, after) = tokio::join!(
+        start(&store, Placement::Ready),
+        store.start(&root, twice),
+        start(&store, Placement::Ready)
+    );
+    assert!(matches!(bad, Err(StoreError::Internal(_))), "{bad:?}");
+    assert!(store.run(&root, id).await.expect("read").is_none());
+    for good in [before, after] {
+        assert!(claim(&store, good.expect("start")).await.is_some());
+    }
+    store.close().await.expect("close");
+}

@@ -95,7 +95,7 @@ pub enum Placement {
     Terminal,
 }
 
-/// A run to insert.
+/// A run to insert; its revision is 0.
 #[derive(Debug, Clone)]
 pub struct NewRun {
     /// Identity.

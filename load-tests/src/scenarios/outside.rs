@@ -25,7 +25,6 @@ const RECORDS_SHORT: u64 = 3 * 2 + 2;
 pub(crate) async fn w9(options: &Options) -> Result<Option<Scenario>> {
     let stub = Stub::start().await?;
     let mut server = Server::running_with(options, &[("OPENAI_BASE_URL", stub.base_url())]).await?;
-    route(&server, &stub).await?;
     closed(&server, "model3", RECORDS_SHORT, 4, 0.5).await?;
     let (calls, _) = stub.take();
     ensure!(calls != 0, "no call has reached the stub");
@@ -54,14 +53,6 @@ pub(crate) async fn w9(options: &Options) -> Result<Option<Scenario>> {
         Ok(values)
     });
     scenario.await.map(Some)
-}
-
-/// Points the default model at the stub.
-async fn route(server: &Server, stub: &Stub) -> Result<()> {
-    let body = json!({"provider": "openai-compatible", "model": "gpt-4o-mini", "base_url": stub.base_url()});
-    let path = "/api/gateway/config/capability-defaults/output/text";
-    server.conn().json("PUT", path, Some(&body)).await?;
-    Ok(())
 }
 
 /// Median over runs of (time of the run − time in the stub) ÷ steps.

@@ -11,7 +11,8 @@ use std::{fmt::Display, sync::Arc};
 use ag_artifacts::BlobStore;
 use ag_auth::Principal;
 use ag_engine::{
-    CommandError, CommandReceipt, CommandRequest, ScheduleError, ScheduleRequest, StartError, StartRequest, Workflows,
+    CommandError, CommandReceipt, CommandRequest, ScheduleError, ScheduleRequest, StartError, StartRequest,
+    Workflows,
 };
 use ag_store::Store;
 use ag_types::{Clock, IdGen, RunId, RunKey, TenantScope, Timestamp};
@@ -45,7 +46,11 @@ impl FromRequestParts<AppState> for CallContext {
         let caller = parts.extensions.get::<Caller>().cloned();
         let caller = caller.ok_or_else(|| ApiError::new(http::StatusCode::UNAUTHORIZED, "Unauthorized"))?;
         let scope = state.scope_of(&caller.principal).await?;
-        Ok(Self { state: state.clone(), caller, scope })
+        Ok(Self {
+            state: state.clone(),
+            caller,
+            scope,
+        })
     }
 }
 
@@ -67,7 +72,10 @@ impl CallContext {
 
     /// The full key of a run of the caller's plane.
     pub fn key(&self, run: RunId) -> RunKey {
-        RunKey { run, plane: self.scope.plane }
+        RunKey {
+            run,
+            plane: self.scope.plane,
+        }
     }
 
     /// For operations that check the role themselves (security contract §4, "additional handler checks").

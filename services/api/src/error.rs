@@ -35,7 +35,11 @@ enum Body {
 impl ApiError {
     /// `{"detail": text}` with this status.
     pub fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, body: Body::Detail(detail.into()), retry_after_s: None }
+        Self {
+            status,
+            body: Body::Detail(detail.into()),
+            retry_after_s: None,
+        }
     }
 
     /// 400.
@@ -70,7 +74,10 @@ impl ApiError {
 
     /// 503 that says when to try again.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>, retry_after_s: u64) -> Self {
-        Self { retry_after_s: Some(retry_after_s), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+        Self {
+            retry_after_s: Some(retry_after_s),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        }
     }
 
     /// 500 without details: they belong to the log, where `what` and `error` go under the request's span.
@@ -81,7 +88,11 @@ impl ApiError {
 
     /// 422 with every failing field.
     pub fn invalid(issues: Vec<Issue>) -> Self {
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, body: Body::Issues(issues), retry_after_s: None }
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            body: Body::Issues(issues),
+            retry_after_s: None,
+        }
     }
 
     /// The contract's answer for a run that does not exist or belongs to somebody else.
@@ -121,7 +132,9 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, axum::Json(self.body())).into_response();
         if let Some(seconds) = self.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -34,8 +34,8 @@ pub use fields::{Fields, Reader};
 pub use issue::{Given, Issue, Loc};
 pub use json_body::parse as parse_json;
 pub use kinds::{
-    Anything, At, Boolean, BooleanOrString, Dict, Float, Int, Kind, List, Nested, NestedFields, Text, any, boolean,
-    boolean_or_string, float, int, list, nested, object, string,
+    Anything, At, Boolean, BooleanOrString, Dict, Float, Int, Kind, List, Nested, NestedFields, Text, any,
+    boolean, boolean_or_string, float, int, list, nested, object, string,
 };
 
 use crate::ApiError;
@@ -80,7 +80,9 @@ impl<S: Send + Sync, T: Request> FromRequest<S> for InputWithBytes<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, ApiError> {
-        read(request, state).await.map(|(value, bytes)| Self(value, bytes))
+        read(request, state)
+            .await
+            .map(|(value, bytes)| Self(value, bytes))
     }
 }
 
@@ -92,13 +94,19 @@ async fn read<S: Send + Sync, T: Request>(
     let path = RawPathParams::from_request_parts(&mut parts, state)
         .await
         .map_err(|_| ApiError::not_found("Not Found"))?;
-    let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let path = path
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
     let query = parts.uri.query().unwrap_or_default();
     let bytes = match T::BODY {
         BodyRule::None => Bytes::new(),
         BodyRule::Required | BodyRule::Optional => collect(body).await?,
     };
-    let content_type = parts.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = parts
+        .headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let mut reader = Reader::new(path, query, T::BODY, content_type, bytes.clone());
     let value = T::read(&mut reader);
     reader.finish()?;

@@ -28,5 +28,8 @@ pub use error::{ApiError, ApiResult};
 pub use input::{Input, Request};
 pub use operation::{Family, Operation};
 pub use router::router;
-pub use routes::{CodeService, FlowsDirError, FlowsDirReport, ModelServices, SecretBox, SecretBoxError, ShippedBundles, install_flows_dir};
+pub use routes::{
+    CodeService, FlowsDirError, FlowsDirReport, ModelServices, SecretBox, SecretBoxError, ShippedBundles,
+    StoredProfiles, install_flows_dir,
+};
 pub use server::{serve, serve_ops};

@@ -52,11 +52,17 @@ impl RouteTable {
             methods.entry(operation.path).or_default().push(operation.method);
         }
         let routes = methods.into_iter().map(|(path, methods)| {
-            let metrics = methods.iter().map(|method| (*method, RouteMetrics::new(path, method))).collect();
+            let metrics = methods
+                .iter()
+                .map(|method| (*method, RouteMetrics::new(path, method)))
+                .collect();
             let allow = HeaderValue::from_str(&methods.join(", ")).unwrap_or(HeaderValue::from_static(""));
             (path, Route { allow, metrics })
         });
-        Self { routes: routes.collect(), unmatched: RouteMetrics::new("unmatched", "any") }
+        Self {
+            routes: routes.collect(),
+            unmatched: RouteMetrics::new("unmatched", "any"),
+        }
     }
 
     fn find(&self, matched: Option<&MatchedPath>) -> Option<(&'static str, &Route)> {
@@ -65,9 +71,16 @@ impl RouteTable {
     }
 
     /// Metrics and label of a request's route.
-    pub(crate) fn metrics(&self, matched: Option<&MatchedPath>, method: &Method) -> (&'static str, &RouteMetrics) {
+    pub(crate) fn metrics(
+        &self,
+        matched: Option<&MatchedPath>,
+        method: &Method,
+    ) -> (&'static str, &RouteMetrics) {
         match self.find(matched) {
-            Some((path, route)) => (path, route.metrics.get(method.as_str()).unwrap_or(&self.unmatched)),
+            Some((path, route)) => (
+                path,
+                route.metrics.get(method.as_str()).unwrap_or(&self.unmatched),
+            ),
             None => ("unmatched", &self.unmatched),
         }
     }
@@ -81,19 +94,27 @@ impl RouteTable {
     }
 
     fn has(&self, path: &str) -> bool {
-        self.routes.keys().any(|template| operation::matches(template, path))
+        self.routes
+            .keys()
+            .any(|template| operation::matches(template, path))
     }
 }
 
 async fn method_not_allowed(State(state): State<AppState>, request: Request) -> Response {
-    let refusal = state.routes().refuse_method(request.extensions().get::<MatchedPath>());
-    refusal.unwrap_or_else(|| ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed").into_response())
+    let refusal = state
+        .routes()
+        .refuse_method(request.extensions().get::<MatchedPath>());
+    refusal.unwrap_or_else(|| {
+        ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed").into_response()
+    })
 }
 
 /// 404, or the way to the same path without its trailing slash.
 async fn not_found(State(state): State<AppState>, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path();
-    let shorter = path.strip_suffix('/').filter(|path| !path.is_empty() && state.routes().has(path));
+    let shorter = path
+        .strip_suffix('/')
+        .filter(|path| !path.is_empty() && state.routes().has(path));
     let location = shorter.and_then(|path| location(&headers, path, uri.query()));
     match location {
         Some(location) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response(),
@@ -104,9 +125,13 @@ async fn not_found(State(state): State<AppState>, uri: Uri, headers: HeaderMap) 
 /// Absolute, as the contract has it; relative to the host where the request names none.
 fn location(headers: &HeaderMap, path: &str, query: Option<&str>) -> Option<HeaderValue> {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let https = headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes() == b"https");
+    let https = headers
+        .get("x-forwarded-proto")
+        .is_some_and(|proto| proto.as_bytes() == b"https");
     let scheme = if https { "https" } else { "http" };
-    let base = text(header::HOST).map(|host| format!("{scheme}://{host}")).unwrap_or_default();
+    let base = text(header::HOST)
+        .map(|host| format!("{scheme}://{host}"))
+        .unwrap_or_default();
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     HeaderValue::from_str(&format!("{base}{path}{query}")).ok()
 }

@@ -12,6 +12,8 @@ mod form;
 mod models;
 mod runs;
 mod secrets;
+#[cfg(test)]
+mod testing;
 mod visualflows;
 
 pub use bundles::{FlowsDirError, FlowsDirReport, ShippedBundles, install_flows_dir};

@@ -40,8 +40,12 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 pub async fn serve(state: AppState, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
     let app = router(state.clone());
     let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    http.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(20)));
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT);
+    http.http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(Duration::from_secs(20)));
     let graceful = GracefulShutdown::new();
     let sweeper = tokio::spawn(state.streams().clone().sweep_quiet());
     loop {
@@ -97,3 +101,6 @@ fn connection(
         }
     });
 }
+
+#[cfg(test)]
+mod tests;

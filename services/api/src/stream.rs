@@ -29,7 +29,12 @@ pub(crate) struct Streams {
 
 impl Streams {
     pub(crate) fn new(store: Arc<dyn Store>, feed: Arc<dyn RunFeed>, drain: CancellationToken) -> Self {
-        Self { store, feed, quiet: Quiet::default(), drain }
+        Self {
+            store,
+            feed,
+            quiet: Quiet::default(),
+            drain,
+        }
     }
 }
 

@@ -3,14 +3,20 @@
 use std::sync::Arc;
 
 use ag_artifacts::MemoryBlobs;
-use ag_auth::{SharedTokens, TokenSet, audit::{AuditRecord, AuditSink}};
+use ag_auth::{
+    SharedTokens, TokenSet,
+    audit::{AuditRecord, AuditSink},
+};
 use ag_config::Config;
 use ag_effects::{EffectCtx, EffectRegistry, Tools, ToolsDone};
-use ag_engine::{Deps, Host, HostQuestion, ModelDefaults, ModelLimits, RunSettings, Starter, TickLimits, Workflows};
+use ag_engine::{
+    Deps, Host, HostQuestion, ModelDefaults, ModelLimits, RunSettings, Starter, TickLimits, Workflows,
+};
 use ag_kernel::{Exception, Interrupt, StepEnv, StepPlan, ToolCatalogue, Workflow, aux::ApprovedBatch};
-use ag_messaging::{RunFeed, local::{LocalBell, LocalFeed}};
+use ag_messaging::local::{LocalBell, LocalFeed};
 use ag_store::{
-    Counters, Document, DocumentKind, NewRun, Placement, PutMode, RunColumns, Segment, Start, Store, fake::FakeStore,
+    Counters, Document, DocumentKind, NewRun, Placement, PutMode, RunColumns, Segment, Start, Store,
+    fake::FakeStore,
 };
 use ag_types::{
     Clock, IdGen, RunHead, RunId, RunState, RunStatus, SystemClock, SystemIds, TenantScope, Timestamp, Wait,
@@ -60,7 +66,10 @@ impl Answer {
 
     /// Status and `detail`.
     pub(crate) fn refusal(&self) -> (u16, String) {
-        (self.status.as_u16(), self.json()["detail"].as_str().unwrap_or_default().to_owned())
+        (
+            self.status.as_u16(),
+            self.json()["detail"].as_str().unwrap_or_default().to_owned(),
+        )
     }
 }
 
@@ -82,6 +91,14 @@ impl Node {
 
     /// A node with some of the configuration changed.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::built(change, |_| Extensions::default())
+    }
+
+    /// A node with services of single families, made over its store.
+    pub(crate) fn built(
+        change: impl FnOnce(&mut Config),
+        extensions: impl FnOnce(&Arc<dyn Store>) -> Extensions,
+    ) -> Self {
         let mut config = Config::default();
         change(&mut config);
         let store: Arc<dyn Store> = Arc::new(FakeStore::new(Arc::new(SystemClock)));
@@ -122,10 +139,17 @@ impl Node {
             csrf: Arc::new(NoSessions),
             audit: audit.clone(),
             metrics: None,
-            extensions: Extensions::default(),
+            extensions: extensions(&store),
         });
         let app = router(state.clone());
-        Self { state, store, feed, audit, scope: TenantScope::root(), app }
+        Self {
+            state,
+            store,
+            feed,
+            audit,
+            scope: TenantScope::root(),
+            app,
+        }
     }
 
     /// Sends a request as it is.
@@ -133,7 +157,11 @@ impl Node {
         let response = self.open(request).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("body").to_bytes().to_vec();
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
     }
 
     /// Sends a request and leaves the body to the caller.
@@ -143,7 +171,8 @@ impl Node {
 
     /// `GET` with the token.
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(request("GET", path).body(Body::empty()).expect("request")).await
+        self.send(request("GET", path).body(Body::empty()).expect("request"))
+            .await
     }
 
     /// `POST` of JSON with the token.
@@ -208,7 +237,11 @@ impl Node {
             ],
             "edges": [{"id": "e", "source": "start", "sourceHandle": "exec-out", "target": "ask", "targetHandle": "exec-in"}],
         });
-        let document = Document { id: id.to_owned(), body: flow.to_string(), updated_at: SystemClock.now() };
+        let document = Document {
+            id: id.to_owned(),
+            body: flow.to_string(),
+            updated_at: SystemClock.now(),
+        };
         self.store
             .put_document(&self.scope, DocumentKind::DynamicFlow, document, PutMode::Upsert)
             .await
@@ -218,7 +251,10 @@ impl Node {
 
 /// A request with the token.
 pub(crate) fn request(method: &str, path: &str) -> http::request::Builder {
-    Request::builder().method(method).uri(path).header("authorization", format!("Bearer {TOKEN}"))
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header("authorization", format!("Bearer {TOKEN}"))
 }
 
 /// A `POST` of JSON with the token.
@@ -284,7 +320,11 @@ pub(crate) fn record(run: RunId, seq: i64) -> String {
 pub(crate) fn segments(lines: &[String], before: i64) -> Vec<Segment> {
     let chunk = |(index, lines): (usize, &[String])| {
         let first_seq = before + (index * 3) as i64 + 1;
-        Segment { first_seq, last_seq: first_seq + lines.len() as i64 - 1, lines: lines.join("\n").into() }
+        Segment {
+            first_seq,
+            last_seq: first_seq + lines.len() as i64 - 1,
+            lines: lines.join("\n").into(),
+        }
     };
     lines.chunks(3).enumerate().map(chunk).collect()
 }
@@ -298,7 +338,11 @@ impl ModelDefaults for Nothing {
         None
     }
     fn limits(&self, _: Option<&str>) -> ModelLimits {
-        ModelLimits { max_tokens: 1_000, max_output_tokens: 100, tool_support: "none" }
+        ModelLimits {
+            max_tokens: 1_000,
+            max_output_tokens: 100,
+            tool_support: "none",
+        }
     }
 }
 

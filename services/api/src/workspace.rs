@@ -17,7 +17,10 @@ pub(crate) fn operator_root(config: &Config) -> PathBuf {
 pub(crate) fn operator_roots(config: &Config) -> Roots {
     let roots = Roots::new(&operator_root(config));
     let mounts = config.workspace.mounts.as_deref().unwrap_or_default();
-    mounts.lines().filter_map(mount).fold(roots, |roots, (name, path)| roots.with_mount(name, path))
+    mounts
+        .lines()
+        .filter_map(mount)
+        .fold(roots, |roots, (name, path)| roots.with_mount(name, path))
 }
 
 /// What runs may name as their workspace: the operator's roots and the folder of run workspaces.
@@ -35,7 +38,9 @@ fn mount(line: &str) -> Option<(&str, &Path)> {
     let good = line.split_once('=').and_then(|(name, path)| {
         let (name, path) = (name.trim(), Path::new(path.trim()));
         let named = (1..=MAX_NAME).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
         (named && path.is_absolute() && path.is_dir()).then_some((name, path))
     });
     if good.is_none() {

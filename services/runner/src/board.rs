@@ -10,6 +10,9 @@ use parking_lot::Mutex;
 #[derive(Debug, Default)]
 pub(crate) struct Board {
     runs: Mutex<HashMap<RunKey, CancelSignal>>,
+    /// Panics of drives since the last good end of one. The store counts crashes of processes, and a panic is none;
+    /// for a run both say the same: whoever holds it falls over.
+    panics: Mutex<HashMap<RunKey, i16>>,
 }
 
 impl Board {
@@ -28,6 +31,20 @@ impl Board {
         if let Some(signal) = self.runs.lock().get(&key) {
             signal.fire();
         }
+    }
+
+    pub(crate) fn note_panic(&self, key: RunKey) {
+        let mut panics = self.panics.lock();
+        let count = panics.entry(key).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    pub(crate) fn panics(&self, key: RunKey) -> i16 {
+        self.panics.lock().get(&key).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn forget_panics(&self, key: RunKey) {
+        self.panics.lock().remove(&key);
     }
 
     pub(crate) fn len(&self) -> usize {

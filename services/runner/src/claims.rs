@@ -1,6 +1,7 @@
 //! From hints to held runs.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -9,6 +10,7 @@ use ag_engine::{Ended, Held, Signals, Stop};
 use ag_kernel::EffectRequest;
 use ag_store::{CandidateQuery, ClaimedRun, StoreError};
 use ag_types::{PlaneId, RunKey};
+use futures::FutureExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
@@ -124,10 +126,20 @@ impl Runner {
         Ok(count)
     }
 
-    fn spawn_claimed(self: &Arc<Self>, session: &Session, claimed: ClaimedRun, permit: OwnedSemaphorePermit) {
+    fn spawn_claimed(
+        self: &Arc<Self>,
+        session: &Session,
+        mut claimed: ClaimedRun,
+        permit: OwnedSemaphorePermit,
+    ) {
         let (runner, session) = (self.clone(), session.clone());
         self.tasks.spawn(async move {
-            let key = claimed.key;
+            let grip = Grip {
+                key: claimed.key,
+                epoch: claimed.epoch,
+                pool: claimed.pool.clone(),
+            };
+            claimed.crashes = claimed.crashes.saturating_add(runner.board.panics(grip.key));
             let suspect = claimed.crashes >= 2;
             let _alone = match suspect {
                 true => runner.suspects.clone().acquire_owned().await.ok(),
@@ -135,7 +147,15 @@ impl Runner {
             };
             match runner.hold(&session, claimed).await {
                 Ok(held) => runner.drive(&session, held, None, permit).await,
-                Err(error) => tracing::error!(run.id = %key.run, %error, "a claimed run cannot be read"),
+                Err(error) => {
+                    tracing::error!(run.id = %grip.key.run, %error, "a claimed run cannot be read");
+                    // Damaged state does not heal by itself; an unavailable store may.
+                    let pause = match error {
+                        StoreError::Corrupt { .. } => FULL_LOOK,
+                        _ => DEGRADED_LOOK,
+                    };
+                    runner.release(&session, &grip, pause).await;
+                }
             }
         });
     }
@@ -163,45 +183,77 @@ impl Runner {
         _permit: OwnedSemaphorePermit,
     ) {
         let key = held.key;
+        let grip = Grip {
+            key,
+            epoch: held.epoch,
+            pool: held.pool.clone(),
+        };
         let cancel = self.board.add(key);
         let signals = Signals {
             abort: session.abort.clone(),
             cancel,
             drain: self.drain.clone(),
         };
-        let ended = self.deps.drive(&mut held, &signals, pending).await;
+        // A drive that panics loses its work in memory, never the run: what is stored is its last commit.
+        let drive = AssertUnwindSafe(self.deps.drive(&mut held, &signals, pending)).catch_unwind();
+        let ended = drive.await;
+        drop(held);
         self.board.remove(key);
+        let Ok(ended) = ended else {
+            self.board.note_panic(key);
+            tracing::error!(run.id = %key.run, crashes = self.board.panics(key), "the drive of a run panicked");
+            self.release(session, &grip, DEGRADED_LOOK).await;
+            return;
+        };
+        if ended.is_ok() {
+            self.board.forget_panics(key);
+        }
         match ended {
             Ok(Ended::Resting { wake_at: Some(due) }) => self.timers.add(due),
             Ok(_) => {}
             Err(Stop::Lost) => {
-                tracing::warn!(run.id = %key.run, epoch = held.epoch, "authority lost, work dropped")
+                tracing::warn!(run.id = %key.run, epoch = grip.epoch, "authority lost, work dropped");
             }
             Err(Stop::Store(StoreError::SessionLost)) => session.abort.cancel(),
             Err(error) => {
                 tracing::error!(run.id = %key.run, %error, "drive stopped");
-                self.release(session, &held).await;
+                self.release(session, &grip, DEGRADED_LOOK).await;
             }
         }
     }
 
-    /// Gives a run back after a failure of the store or of blobs, so that it is tried again.
-    async fn release(&self, session: &Session, held: &Held) {
-        tokio::select! {
-            () = session.abort.cancelled() => return,
-            () = tokio::time::sleep(jittered(DEGRADED_LOOK)) => {}
-        }
-        let released = self
-            .deps
-            .store
-            .release(&SCOPE, session.id, held.key, held.epoch)
-            .await;
-        match released {
-            Ok(true) => self.deps.bell.ring(&held.pool, &[held.key]).await,
-            Ok(false) => {}
-            Err(error) => tracing::error!(run.id = %held.key.run, %error, "the run could not be given back"),
+    /// Gives a run back after a failure, so that it is tried again. As long as the store fails too this goes on: a run
+    /// that a living session holds and nobody drives would be lost until the session ends.
+    async fn release(&self, session: &Session, grip: &Grip, first: Duration) {
+        let mut pause = first;
+        loop {
+            tokio::select! {
+                () = session.abort.cancelled() => return,
+                () = tokio::time::sleep(jittered(pause)) => {}
+            }
+            let released = self
+                .deps
+                .store
+                .release(&SCOPE, session.id, grip.key, grip.epoch)
+                .await;
+            match released {
+                Ok(true) => return self.deps.bell.ring(&grip.pool, &[grip.key]).await,
+                Ok(false) => return,
+                Err(StoreError::SessionLost) => return session.abort.cancel(),
+                Err(error) => {
+                    tracing::error!(run.id = %grip.key.run, %error, "the run could not be given back yet");
+                    pause = (pause * 2).min(FULL_LOOK);
+                }
+            }
         }
     }
+}
+
+/// What it takes to give a run back.
+struct Grip {
+    key: RunKey,
+    epoch: i64,
+    pool: Arc<str>,
 }
 
 /// A duration ± 25 %, so that runners do not look all at once.

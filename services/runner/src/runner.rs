@@ -149,17 +149,21 @@ impl Runner {
         );
     }
 
-    async fn leave(&self, session: &Session) {
+    async fn leave(self: &Arc<Self>, session: &Session) {
         self.drain.cancel();
         self.tasks.close();
-        if tokio::time::timeout(self.options.drain, self.tasks.wait())
-            .await
-            .is_err()
-        {
-            tracing::info!(
-                runs = self.board.len(),
-                "drain time is over, handing back what is in flight"
-            );
+        tokio::select! {
+            drained = tokio::time::timeout(self.options.drain, self.tasks.wait()) => {
+                if drained.is_err() {
+                    tracing::info!(
+                        runs = self.board.len(),
+                        "drain time is over, handing back what is in flight"
+                    );
+                }
+            }
+            // The drain may take longer than the lease, and cancels must reach what drains.
+            () = self.beat_loop(session) => {}
+            () = self.control_loop(session) => {}
         }
         session.abort.cancel();
         self.tasks.wait().await;

@@ -1,94 +1,23 @@
 //! Flows end to end on SQLite: starts with their first tick, waits, mail, timers, children, trees, restarts.
 
+mod durability;
 mod support;
 
 use std::sync::Arc;
 
 use ag_artifacts::MemoryBlobs;
 use ag_types::RunStatus;
-use serde_json::{Value, json};
-use support::{Embedded, output};
-
-fn pins(pins: &[(&str, &str)]) -> Value {
-    pins.iter()
-        .map(|(id, kind)| json!({"id": id, "label": id, "type": kind}))
-        .collect()
-}
-
-fn node(id: &str, kind: &str, inputs: &[(&str, &str)], outputs: &[(&str, &str)], more: Value) -> Value {
-    let mut data = json!({"nodeType": kind, "label": id, "inputs": pins(inputs), "outputs": pins(outputs)});
-    for (key, value) in more.as_object().into_iter().flatten() {
-        data[key] = value.clone();
-    }
-    json!({"id": id, "type": kind, "position": {"x": 0, "y": 0}, "data": data})
-}
-
-fn edge(source: &str, from: &str, target: &str, to: &str) -> Value {
-    json!({"id": format!("{source}.{from}-{target}.{to}"), "source": source, "sourceHandle": from, "target": target, "targetHandle": to})
-}
-
-const IN: (&str, &str) = ("exec-in", "execution");
-const OUT: (&str, &str) = ("exec-out", "execution");
-
-fn flow(nodes: Vec<Value>, edges: Vec<Value>) -> Value {
-    json!({"id": "f", "name": "f", "nodes": nodes, "edges": edges})
-}
-
-fn start() -> Value {
-    node("start", "on_flow_start", &[], &[OUT], json!({}))
-}
-
-fn end(pin: &str) -> Value {
-    node("end", "on_flow_end", &[IN, (pin, "any")], &[], json!({}))
-}
-
-fn answer(id: &str, text: &str) -> Value {
-    node(
-        id,
-        "answer_user",
-        &[IN, ("message", "string")],
-        &[OUT, ("message", "string")],
-        json!({"pinDefaults": {"message": text}}),
-    )
-}
-
-fn ask(id: &str) -> Value {
-    node(
-        id,
-        "ask_user",
-        &[IN, ("prompt", "string")],
-        &[OUT, ("response", "string")],
-        json!({"pinDefaults": {"prompt": "Name?"}}),
-    )
-}
-
-fn delay(id: &str, seconds: f64) -> Value {
-    node(
-        id,
-        "wait_until",
-        &[IN, ("duration", "number")],
-        &[OUT],
-        json!({"pinDefaults": {"duration": seconds}}),
-    )
-}
-
-fn chain(nodes: &[&str]) -> Vec<Value> {
-    nodes
-        .windows(2)
-        .map(|pair| edge(pair[0], "exec-out", pair[1], "exec-in"))
-        .collect()
-}
+use serde_json::json;
+use support::{
+    Embedded,
+    flow::{IN, OUT, answer, asking, chain, delay, edge, end, flow, node, start},
+    output,
+};
 
 async fn embedded() -> (tempfile::TempDir, Embedded) {
     let dir = tempfile::tempdir().expect("scratch");
     let embedded = Embedded::start(dir.path(), Arc::new(MemoryBlobs::default())).await;
     (dir, embedded)
-}
-
-fn asking() -> Value {
-    let mut edges = chain(&["start", "q", "end"]);
-    edges.push(edge("q", "response", "end", "name"));
-    flow(vec![start(), ask("q"), end("name")], edges)
 }
 
 #[tokio::test(flavor = "multi_thread")]

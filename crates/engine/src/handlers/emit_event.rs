@@ -80,11 +80,14 @@ async fn emit(ctx: &EffectCtx<'_>, request: &EffectRequest, key: &str) -> Result
             .session_listeners(ctx.scope, session, MAX_NAMED_LISTENERS)
             .await?;
         if !others.is_empty() {
-            let named = others
-                .iter()
-                .map(|l| json!({"run_id": l.run_id.to_string(), "workflow_id": &*l.workflow_id, "wait_key": &*l.wait_key}))
-                .collect();
-            result.insert("available_listeners_in_session".into(), named);
+            let mut named: Vec<Value> = Vec::new();
+            for listener in &others {
+                let name = Value::from(event_name(&listener.wait_key));
+                if !named.contains(&name) {
+                    named.push(name);
+                }
+            }
+            result.insert("available_listeners_in_session".into(), Value::Array(named));
         }
     }
     let outcome = Outcome::Done {
@@ -114,6 +117,11 @@ fn envelope(ctx: &EffectCtx<'_>, request: &EffectRequest, name: &str, scope: &st
             "run_id": run.run_id, "workflow_id": &*run.workflow_id, "node_id": request.open.node_id,
         },
     })
+}
+
+/// The name in an event key `evt:<scope>:<scope id>:<name>`; a key that somebody chose freely is its own name.
+fn event_name(key: &str) -> &str {
+    if key.starts_with("evt:") { key.rsplit_once(':').map_or(key, |(_, name)| name) } else { key }
 }
 
 /// The payload of an event: an object as it is, anything else as `{"value": …}`.

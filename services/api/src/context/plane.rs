@@ -17,7 +17,12 @@ pub(super) struct Scopes {
 
 impl Scopes {
     pub(super) fn new(store: Arc<dyn Store>, rule: PlaneRule) -> Self {
-        Self { store, rule, root: TenantScope::root(), known: RwLock::default() }
+        Self {
+            store,
+            rule,
+            root: TenantScope::root(),
+            known: RwLock::default(),
+        }
     }
 
     /// The plane of a principal, made on its first request.
@@ -36,7 +41,10 @@ impl Scopes {
             tenant_id: plane.tenant_id.as_str().into(),
             runtime_id: plane.runtime_id.as_str().into(),
         };
-        let scope = self.store.plane(&SystemScope::new("plane of an authenticated principal"), &key).await?;
+        let scope = self
+            .store
+            .plane(&SystemScope::new("plane of an authenticated principal"), &key)
+            .await?;
         self.known.write().insert(plane, scope.clone());
         Ok(scope)
     }

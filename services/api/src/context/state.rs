@@ -8,8 +8,8 @@ use std::{
 };
 
 use ag_auth::{
-    AccessSettings, Authenticator, BodyLimits, ConcurrencyLimits, Credential, CredentialNames, Lockout, LockoutPolicy,
-    OriginPolicy, PlaneRule, Principal, audit::AuditSink,
+    AccessSettings, Authenticator, BodyLimits, ConcurrencyLimits, Credential, CredentialNames, Lockout,
+    LockoutPolicy, OriginPolicy, PlaneRule, Principal, audit::AuditSink,
 };
 use ag_config::Config;
 use ag_engine::{Deps, Starter};
@@ -97,9 +97,20 @@ struct Inner {
 impl AppState {
     /// The state of a node.
     pub fn new(services: Services) -> Self {
-        let Services { config, starter, users_mode, authenticator, csrf, audit, metrics, extensions } = services;
+        let Services {
+            config,
+            starter,
+            users_mode,
+            authenticator,
+            csrf,
+            audit,
+            metrics,
+            extensions,
+        } = services;
         let rule = match users_mode {
-            true => PlaneRule::Users { admin_uses_default_runtime: config.users.admin_uses_default_runtime },
+            true => PlaneRule::Users {
+                admin_uses_default_runtime: config.users.admin_uses_default_runtime,
+            },
             false => PlaneRule::SingleToken,
         };
         let deps = starter.deps();
@@ -129,7 +140,11 @@ impl AppState {
             bodies: BodyLimits {
                 body: config.limits.max_body_bytes,
                 upload_cap: config.limits.max_upload_body_bytes,
-                attachment: config.limits.max_attachment_bytes.filter(|bytes| *bytes > 0).unwrap_or(26_214_400),
+                attachment: config
+                    .limits
+                    .max_attachment_bytes
+                    .filter(|bytes| *bytes > 0)
+                    .unwrap_or(26_214_400),
                 bundle: config.limits.max_bundle_bytes,
             },
             places: ConcurrencyLimits::new(
@@ -219,5 +234,11 @@ impl AppState {
 
     pub(super) fn deps(&self) -> &Deps {
         self.0.starter.deps()
+    }
+
+    /// For tests of start-up work, which has no caller.
+    #[cfg(test)]
+    pub(crate) fn test_deps(&self) -> &Deps {
+        self.deps()
     }
 }

@@ -17,7 +17,9 @@ impl From<StoreError> for ApiError {
                 tracing::warn!(error = %error, "the store did not answer");
                 Self::unavailable("Storage is temporarily unavailable", STORE_RETRY_S)
             }
-            StoreError::Corrupt { .. } | StoreError::Internal(_) => Self::internal("store call failed", &error),
+            StoreError::Corrupt { .. } | StoreError::Internal(_) => {
+                Self::internal("store call failed", &error)
+            }
         }
     }
 }

@@ -34,9 +34,17 @@ impl Reader {
     ) -> Self {
         let query = match query.is_empty() {
             true => Vec::new(),
-            false => url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+            false => url::form_urlencoded::parse(query.as_bytes())
+                .into_owned()
+                .collect(),
         };
-        let mut reader = Self { path, query, body: None, bytes, issues: Vec::new() };
+        let mut reader = Self {
+            path,
+            query,
+            body: None,
+            bytes,
+            issues: Vec::new(),
+        };
         reader.read_body(rule, content_type);
         reader
     }
@@ -61,13 +69,19 @@ impl Reader {
             Ok(Value::Object(object)) => self.body = Some(object),
             Ok(Value::Null) if rule == BodyRule::Optional => self.body = Some(Object::new()),
             Ok(other) => self.body_issue("model_attributes_type", super::kinds::NOT_AN_OBJECT, other),
-            Err(issue) => self.issues.push(issue),
+            Err(issue) => self.issues.push(*issue),
         }
     }
 
     fn body_issue(&mut self, kind: &'static str, msg: &'static str, input: Value) {
         let loc = vec!["body".into()];
-        self.issues.push(Issue { kind, loc, msg: msg.into(), input: Given::Value(input), ctx: None });
+        self.issues.push(Issue {
+            kind,
+            loc,
+            msg: msg.into(),
+            input: Given::Value(input),
+            ctx: None,
+        });
     }
 
     /// Path parameters.
@@ -107,7 +121,11 @@ impl Reader {
         }
         if self.issues.iter().any(|issue| issue.input == Given::Parent) {
             let whole = serde_json::from_slice::<Value>(&self.bytes).unwrap_or_default();
-            for issue in self.issues.iter_mut().filter(|issue| issue.input == Given::Parent) {
+            for issue in self
+                .issues
+                .iter_mut()
+                .filter(|issue| issue.input == Given::Parent)
+            {
                 issue.input = Given::Value(parent_of(&whole, &issue.loc));
             }
         }
@@ -143,12 +161,22 @@ pub struct Fields<'r> {
 
 impl<'r> Fields<'r> {
     fn new(place: &'static str, source: Source<'r>, issues: &'r mut Vec<Issue>) -> Self {
-        Self { source, loc: vec![place.into()], issues, known: None }
+        Self {
+            source,
+            loc: vec![place.into()],
+            issues,
+            known: None,
+        }
     }
 
     /// Fields of an object inside a body.
     pub(super) fn nested(object: &'r mut Object, loc: Vec<Loc>, issues: &'r mut Vec<Issue>) -> Self {
-        Self { source: Source::Object(object), loc, issues, known: None }
+        Self {
+            source: Source::Object(object),
+            loc,
+            issues,
+            known: None,
+        }
     }
 
     /// A field that must be there.
@@ -198,7 +226,11 @@ impl<'r> Fields<'r> {
             Source::Texts(texts) if many => {
                 let mut values = texts.iter_mut().filter(|(key, _)| key == name).peekable();
                 values.peek()?;
-                Some(values.map(|(_, value)| Value::String(std::mem::take(value))).collect())
+                Some(
+                    values
+                        .map(|(_, value)| Value::String(std::mem::take(value)))
+                        .collect(),
+                )
             }
             Source::Texts(texts) => {
                 let (_, value) = texts.iter_mut().rev().find(|(key, _)| key == name)?;
@@ -224,20 +256,37 @@ impl<'r> Fields<'r> {
         };
         let mut loc = self.loc.clone();
         loc.push(name.into());
-        self.issues.push(Issue { kind: "missing", loc, msg: "Field required".into(), input, ctx: None });
+        self.issues.push(Issue {
+            kind: "missing",
+            loc,
+            msg: "Field required".into(),
+            input,
+            ctx: None,
+        });
     }
 }
 
 impl Drop for Fields<'_> {
     /// Reports unknown members of a strict body: known are those that were asked for.
     fn drop(&mut self) {
-        let (Some(known), Source::Object(object)) = (&self.known, &mut self.source) else { return };
-        for (name, value) in object.iter_mut().filter(|(name, _)| !known.contains(&name.as_str())) {
+        let (Some(known), Source::Object(object)) = (&self.known, &mut self.source) else {
+            return;
+        };
+        for (name, value) in object
+            .iter_mut()
+            .filter(|(name, _)| !known.contains(&name.as_str()))
+        {
             let mut loc = self.loc.clone();
             loc.push(Loc::Name(Cow::Owned(name.clone())));
             let input = Given::Value(value.take());
             let msg = "Extra inputs are not permitted".into();
-            self.issues.push(Issue { kind: "extra_forbidden", loc, msg, input, ctx: None });
+            self.issues.push(Issue {
+                kind: "extra_forbidden",
+                loc,
+                msg,
+                input,
+                ctx: None,
+            });
         }
     }
 }

@@ -65,7 +65,10 @@ impl Serialize for Issue {
             Given::Parent => map.serialize_entry("input", &Value::Null)?,
         }
         if let Some((name, bound)) = &self.ctx {
-            map.serialize_entry("ctx", &serde_json::Map::from_iter([((*name).to_owned(), bound.clone())]))?;
+            map.serialize_entry(
+                "ctx",
+                &serde_json::Map::from_iter([((*name).to_owned(), bound.clone())]),
+            )?;
         }
         map.end()
     }

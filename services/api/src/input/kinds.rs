@@ -36,7 +36,12 @@ impl<'a> At<'a> {
     }
 
     /// Reports an issue with the value.
-    pub fn fail<T>(&mut self, kind: &'static str, msg: impl Into<Cow<'static, str>>, input: Value) -> Option<T> {
+    pub fn fail<T>(
+        &mut self,
+        kind: &'static str,
+        msg: impl Into<Cow<'static, str>>,
+        input: Value,
+    ) -> Option<T> {
         self.push(kind, msg.into(), input, None)
     }
 
@@ -59,14 +64,23 @@ impl<'a> At<'a> {
         input: Value,
         ctx: Option<(&'static str, Value)>,
     ) -> Option<T> {
-        self.issues.push(Issue { kind, loc: self.loc.clone(), msg, input: Given::Value(input), ctx });
+        self.issues.push(Issue {
+            kind,
+            loc: self.loc.clone(),
+            msg,
+            input: Given::Value(input),
+            ctx,
+        });
         None
     }
 
     /// Reads something one level down.
     pub fn within<T>(&mut self, part: impl Into<Loc>, read: impl FnOnce(&mut At<'_>) -> T) -> T {
         self.loc.push(part.into());
-        let out = read(&mut At { loc: self.loc, issues: self.issues });
+        let out = read(&mut At {
+            loc: self.loc,
+            issues: self.issues,
+        });
         self.loc.pop();
         out
     }
@@ -94,7 +108,10 @@ impl Text {
     /// At most this many characters.
     #[must_use]
     pub const fn max_len(self, max: usize) -> Self {
-        Self { max: Some(max), ..self }
+        Self {
+            max: Some(max),
+            ..self
+        }
     }
 }
 
@@ -111,7 +128,11 @@ impl Kind for Text {
         let chars = text.chars().count();
         let plural = |n: usize| if n == 1 { "" } else { "s" };
         if chars < self.min {
-            let msg = format!("String should have at least {} character{}", self.min, plural(self.min));
+            let msg = format!(
+                "String should have at least {} character{}",
+                self.min,
+                plural(self.min)
+            );
             return at.out_of_bounds("string_too_short", msg, text.into(), "min_length", self.min);
         }
         match self.max {

@@ -41,7 +41,14 @@ fn issue(kind: &str, msg: &str, input: &Value) -> Value {
 fn values_that_are_read() {
     let given = |value: Value| json!({"f": value});
     assert_eq!(body(string(), &given(json!("x"))), "x");
-    for (value, expected) in [(json!(5), 5), (json!("5"), 5), (json!(" -5.00 "), -5), (json!(5.0), 5), (json!(true), 1), (json!("1_0"), 10)] {
+    for (value, expected) in [
+        (json!(5), 5),
+        (json!("5"), 5),
+        (json!(" -5.00 "), -5),
+        (json!(5.0), 5),
+        (json!(true), 1),
+        (json!("1_0"), 10),
+    ] {
         assert_eq!(body(int(), &given(value.clone())), expected, "{value}");
     }
     assert_eq!(body(int(), &given(json!("99999999999999999999"))), i64::MAX);
@@ -69,7 +76,8 @@ fn values_that_are_refused() {
     let text = "Input should be a valid string";
     let whole = "Input should be a valid integer";
     let unclear = "Input should be a valid boolean, unable to interpret input";
-    let check = |answer: Value, kind: &str, msg: &str, input: Value| assert_eq!(answer, issue(kind, msg, &input));
+    let check =
+        |answer: Value, kind: &str, msg: &str, input: Value| assert_eq!(answer, issue(kind, msg, &input));
     let f = |value: Value| json!({"f": value});
     check(body(string(), &f(json!(5))), "string_type", text, json!(5));
     check(body(string(), &f(Value::Null)), "string_type", text, Value::Null);
@@ -78,16 +86,46 @@ fn values_that_are_refused() {
         check(body(int(), &f(json!(bad))), "int_parsing", unparsable, json!(bad));
     }
     let fraction = "Input should be a valid integer, got a number with a fractional part";
-    check(body(int(), &f(json!(5.5))), "int_from_float", fraction, json!(5.5));
+    check(
+        body(int(), &f(json!(5.5))),
+        "int_from_float",
+        fraction,
+        json!(5.5),
+    );
     check(body(int(), &f(json!([]))), "int_type", whole, json!([]));
-    check(body(boolean(), &f(json!("maybe"))), "bool_parsing", unclear, json!("maybe"));
+    check(
+        body(boolean(), &f(json!("maybe"))),
+        "bool_parsing",
+        unclear,
+        json!("maybe"),
+    );
     check(body(boolean(), &f(json!(2))), "bool_parsing", unclear, json!(2));
-    check(body(boolean(), &f(Value::Null)), "bool_type", "Input should be a valid boolean", Value::Null);
+    check(
+        body(boolean(), &f(Value::Null)),
+        "bool_type",
+        "Input should be a valid boolean",
+        Value::Null,
+    );
     let number = "Input should be a valid number, unable to parse string as a number";
     check(body(float(), &f(json!("x"))), "float_parsing", number, json!("x"));
-    check(body(float(), &f(json!({}))), "float_type", "Input should be a valid number", json!({}));
-    check(body(object(), &f(json!([1]))), "dict_type", "Input should be a valid dictionary", json!([1]));
-    check(body(list(string()), &f(json!({}))), "list_type", "Input should be a valid list", json!({}));
+    check(
+        body(float(), &f(json!({}))),
+        "float_type",
+        "Input should be a valid number",
+        json!({}),
+    );
+    check(
+        body(object(), &f(json!([1]))),
+        "dict_type",
+        "Input should be a valid dictionary",
+        json!([1]),
+    );
+    check(
+        body(list(string()), &f(json!({}))),
+        "list_type",
+        "Input should be a valid list",
+        json!({}),
+    );
     let union = body(boolean_or_string(), &f(json!([])));
     assert_eq!(union[0]["loc"], json!(["body", "f", "bool"]));
     assert_eq!(union[1]["loc"], json!(["body", "f", "str"]));
@@ -95,17 +133,63 @@ fn values_that_are_refused() {
 
 #[test]
 fn bounds_name_themselves() {
-    let bounded = |answer: &Value| (answer["type"].clone(), answer["msg"].clone(), answer["ctx"].clone());
+    let bounded = |answer: &Value| {
+        (
+            answer["type"].clone(),
+            answer["msg"].clone(),
+            answer["ctx"].clone(),
+        )
+    };
     let f = |value: Value| json!({"f": value});
     for (answer, kind, msg, ctx) in [
-        (body(int().ge(1), &f(json!(0))), "greater_than_equal", "Input should be greater than or equal to 1", json!({"ge": 1})),
-        (body(int().gt(1), &f(json!(1))), "greater_than", "Input should be greater than 1", json!({"gt": 1})),
-        (body(int().le(9), &f(json!("10"))), "less_than_equal", "Input should be less than or equal to 9", json!({"le": 9})),
-        (body(int().lt(9), &f(json!(9))), "less_than", "Input should be less than 9", json!({"lt": 9})),
-        (body(float().gt(0.1), &f(json!("nan"))), "greater_than", "Input should be greater than 0.1", json!({"gt": 0.1})),
-        (body(float().le(60.0), &f(json!(61))), "less_than_equal", "Input should be less than or equal to 60", json!({"le": 60.0})),
-        (body(string().min_len(1), &f(json!(""))), "string_too_short", "String should have at least 1 character", json!({"min_length": 1})),
-        (body(string().max_len(2), &f(json!("äöü"))), "string_too_long", "String should have at most 2 characters", json!({"max_length": 2})),
+        (
+            body(int().ge(1), &f(json!(0))),
+            "greater_than_equal",
+            "Input should be greater than or equal to 1",
+            json!({"ge": 1}),
+        ),
+        (
+            body(int().gt(1), &f(json!(1))),
+            "greater_than",
+            "Input should be greater than 1",
+            json!({"gt": 1}),
+        ),
+        (
+            body(int().le(9), &f(json!("10"))),
+            "less_than_equal",
+            "Input should be less than or equal to 9",
+            json!({"le": 9}),
+        ),
+        (
+            body(int().lt(9), &f(json!(9))),
+            "less_than",
+            "Input should be less than 9",
+            json!({"lt": 9}),
+        ),
+        (
+            body(float().gt(0.1), &f(json!("nan"))),
+            "greater_than",
+            "Input should be greater than 0.1",
+            json!({"gt": 0.1}),
+        ),
+        (
+            body(float().le(60.0), &f(json!(61))),
+            "less_than_equal",
+            "Input should be less than or equal to 60",
+            json!({"le": 60.0}),
+        ),
+        (
+            body(string().min_len(1), &f(json!(""))),
+            "string_too_short",
+            "String should have at least 1 character",
+            json!({"min_length": 1}),
+        ),
+        (
+            body(string().max_len(2), &f(json!("äöü"))),
+            "string_too_long",
+            "String should have at most 2 characters",
+            json!({"max_length": 2}),
+        ),
     ] {
         assert_eq!(bounded(&answer), (json!(kind), json!(msg), ctx), "{answer}");
     }
@@ -119,7 +203,10 @@ struct Inner {
 
 impl NestedFields for Inner {
     fn read(fields: &mut Fields<'_>) -> Self {
-        Self { id: fields.required("id", string()), after: fields.or("after", int().ge(0), 0) }
+        Self {
+            id: fields.required("id", string()),
+            after: fields.or("after", int().ge(0), 0),
+        }
     }
 }
 
@@ -127,7 +214,13 @@ impl NestedFields for Inner {
 fn everything_that_fails_is_reported_in_order() {
     let bytes = Bytes::from(r#"{"runs":[{"after":-1},3],"name":7,"kept":1,"more":true}"#);
     let path = vec![("id".to_owned(), "x".to_owned())];
-    let mut reader = Reader::new(path, "limit=0&limit=9&tag=a&tag=b", BodyRule::Required, Some("application/json; charset=utf-8"), bytes);
+    let mut reader = Reader::new(
+        path,
+        "limit=0&limit=9&tag=a&tag=b",
+        BodyRule::Required,
+        Some("application/json; charset=utf-8"),
+        bytes,
+    );
     assert_eq!(reader.path().required("id", string()), "x");
     let mut query = reader.query();
     assert_eq!(query.or("limit", int().ge(1), 5), 9, "the last of a repeated key");
@@ -160,7 +253,11 @@ fn everything_that_fails_is_reported_in_order() {
     assert_eq!(seen, expected.map(|(kind, loc)| (kind, loc.to_owned())));
     assert_eq!(detail[0]["input"], Value::Null);
     assert_eq!(detail[1]["input"], json!({"after": -1}));
-    assert_eq!(detail[5]["input"]["runs"], json!([{"after": -1}, 3]), "the whole object as it was sent");
+    assert_eq!(
+        detail[5]["input"]["runs"],
+        json!([{"after": -1}, 3]),
+        "the whole object as it was sent"
+    );
 }
 
 #[test]
@@ -172,15 +269,23 @@ fn bodies() {
     };
     let json_type = Some("application/json");
     assert_eq!(read(BodyRule::Required, json_type, r#"{"f":1}"#), 1);
-    assert_eq!(read(BodyRule::Required, Some("application/x+json"), r#"{"f":1}"#), 1);
+    assert_eq!(
+        read(BodyRule::Required, Some("application/x+json"), r#"{"f":1}"#),
+        1
+    );
     assert_eq!(read(BodyRule::Optional, None, ""), 0);
     let missing = json!({"type": "missing", "loc": ["body"], "msg": "Field required", "input": null});
     assert_eq!(read(BodyRule::Required, json_type, ""), missing);
-    for (content_type, text, input) in
-        [(None, r#"{"f":1}"#, json!(r#"{"f":1}"#)), (Some("text/plain"), "x", json!("x")), (json_type, "[1]", json!([1]))]
-    {
+    for (content_type, text, input) in [
+        (None, r#"{"f":1}"#, json!(r#"{"f":1}"#)),
+        (Some("text/plain"), "x", json!("x")),
+        (json_type, "[1]", json!([1])),
+    ] {
         let answer = read(BodyRule::Required, content_type, text);
-        assert_eq!((&answer["type"], &answer["input"]), (&json!("model_attributes_type"), &input));
+        assert_eq!(
+            (&answer["type"], &answer["input"]),
+            (&json!("model_attributes_type"), &input)
+        );
     }
 }
 
@@ -200,9 +305,24 @@ fn syntax_errors_have_offsets_in_characters() {
         assert_eq!(json!(issue)["ctx"], json!({"error": reason}), "{text}");
     }
     let deep = "[".repeat(100_000);
-    for text in [r#"{"a":1e999}"#, r#"{"a":"\ud800"}"#, r#"{"a":"\udc00x"}"#, deep.as_str(), "\u{feff}{}"] {
-        assert_eq!(parse_json(text.as_bytes()).map_err(|issue| issue.kind), Err("json_invalid"));
+    for text in [
+        r#"{"a":1e999}"#,
+        r#"{"a":"\ud800"}"#,
+        r#"{"a":"\udc00x"}"#,
+        deep.as_str(),
+        "\u{feff}{}",
+    ] {
+        assert_eq!(
+            parse_json(text.as_bytes()).map_err(|issue| issue.kind),
+            Err("json_invalid")
+        );
     }
-    assert_eq!(parse_json(b"\"\xff\"").map_err(|issue| issue.kind), Err("json_invalid"));
-    assert_eq!(parse_json(br#"{"a":"\u0000"}"#).map_err(|issue| issue.kind), Ok(json!({"a": "\u{0}"})));
+    assert_eq!(
+        parse_json(b"\"\xff\"").map_err(|issue| issue.kind),
+        Err("json_invalid")
+    );
+    assert_eq!(
+        parse_json(br#"{"a":"\u0000"}"#).map_err(|issue| issue.kind),
+        Ok(json!({"a": "\u{0}"}))
+    );
 }

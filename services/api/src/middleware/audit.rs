@@ -1,19 +1,21 @@
 //! The audit record of a write request.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use ag_auth::{
-    MethodClass, fingerprint,
+    MethodClass,
     audit::{AuditRecord, AuditSink, pick_headers, redact_query, timestamp},
+    fingerprint,
 };
 use http::StatusCode;
 
 use super::guard::{Asked, Guards, Verdict};
 
-/// A write request on its way.
+/// A write request on its way. Dropped without an answer, it leaves the record of an unhandled failure.
 pub(super) struct Audited {
-    record: AuditRecord,
+    record: Option<AuditRecord>,
     since: Instant,
+    sink: Arc<dyn AuditSink>,
 }
 
 impl Audited {
@@ -38,23 +40,45 @@ impl Audited {
             path: asked.path.to_owned(),
             query: query.map(redact_query).unwrap_or_default(),
             auth_required: verdict.auth_required,
-            auth_token_fp: presented(asked, principal.map(|principal| principal.token_fingerprint.as_str())),
+            auth_token_fp: presented(
+                asked,
+                principal.map(|principal| principal.token_fingerprint.as_str()),
+            ),
             principal_user_id: principal.map(|principal| principal.user_id.clone()),
             principal_tenant_id: principal.map(|principal| principal.tenant_id.clone()),
             origin: owned("origin"),
             user_agent: owned("user-agent"),
-            bytes_in: asked.header("content-length").and_then(|length| length.parse().ok()),
+            bytes_in: asked
+                .header("content-length")
+                .and_then(|length| length.parse().ok()),
             headers: pick_headers(&guards.audit_headers, |name| asked.header(name)),
             ..AuditRecord::default()
         };
-        Some(Self { record, since: Instant::now() })
+        Some(Self {
+            record: Some(record),
+            since: Instant::now(),
+            sink: guards.audit.clone(),
+        })
     }
 
     /// Writes the record.
-    pub(super) fn finish(mut self, sink: &dyn AuditSink, status: StatusCode) {
-        self.record.status = status.as_u16();
-        self.record.duration_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        sink.record(self.record.bounded());
+    pub(super) fn finish(mut self, status: StatusCode) {
+        self.write(status.as_u16(), None);
+    }
+
+    fn write(&mut self, status: u16, error: Option<String>) {
+        if let Some(mut record) = self.record.take() {
+            record.status = status;
+            record.duration_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            record.error = error;
+            self.sink.record(record.bounded());
+        }
+    }
+}
+
+impl Drop for Audited {
+    fn drop(&mut self) {
+        self.write(0, Some("unhandled failure".to_owned()));
     }
 }
 

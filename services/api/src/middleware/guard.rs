@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use ag_auth::{
-    AccessSettings, Authenticated, Authentication, Authenticator, AuthNeed, BodyLimits, ClientAddress,
+    AccessSettings, AuthNeed, Authenticated, Authentication, Authenticator, BodyLimits, ClientAddress,
     ConcurrencyLimits, Credential, CredentialNames, CredentialSource, Failure, Identity, Lockout, LockoutKey,
     MethodClass, OriginPolicy, Permit, Pool, Principal, Refusal, admin_route, audit::AuditSink, is_gated,
 };
@@ -19,11 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 
 use super::{audit::Audited, outer::insert_all};
-use crate::{
-    AppState, CsrfCheck,
-    context::Caller,
-    server::Peer,
-};
+use crate::{AppState, CsrfCheck, context::Caller, server::Peer};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -62,7 +58,11 @@ impl<'a> Asked<'a> {
     }
 
     fn credential(&self, names: &CredentialNames) -> Option<Credential<'a>> {
-        let cookies = self.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let cookies = self
+            .headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
         Credential::of_request(names, |name| self.header(name), cookies)
     }
 }
@@ -78,8 +78,13 @@ impl Guards {
     /// Checks 2 to 8. A valid credential passes a lockout that others of its address caused (difference X7), so
     /// the credential is judged before the lock is looked at.
     pub(super) fn judge(&self, asked: &Asked<'_>, now: Instant) -> Verdict {
-        let refuse = |refusal, auth_required| Verdict { principal: Err(refusal), auth_required };
-        let need = self.access.need(asked.method.as_str(), asked.path, asked.address.is_loopback());
+        let refuse = |refusal, auth_required| Verdict {
+            principal: Err(refusal),
+            auth_required,
+        };
+        let need = self
+            .access
+            .need(asked.method.as_str(), asked.path, asked.address.is_loopback());
         let required = need == AuthNeed::Required;
         if !self.origins.allows(asked.header("origin")) {
             return refuse(Refusal::OriginNotAllowed, required);
@@ -97,11 +102,16 @@ impl Guards {
             if by_session && is_write && !self.has_csrf_token(asked) {
                 return refuse(Refusal::CsrfRequired, required);
             }
-            if let Some(route) = admin_route(asked.method.as_str(), asked.path).filter(|_| !principal.is_admin()) {
+            if let Some(route) =
+                admin_route(asked.method.as_str(), asked.path).filter(|_| !principal.is_admin())
+            {
                 return refuse(Refusal::AdminRequired(route), required);
             }
         }
-        Verdict { principal: Ok(principal), auth_required: required }
+        Verdict {
+            principal: Ok(principal),
+            auth_required: required,
+        }
     }
 
     fn authenticate(&self, asked: &Asked<'_>, now: Instant) -> Result<Authenticated, Refusal> {
@@ -118,12 +128,16 @@ impl Guards {
             Authentication::Authenticated(found) => {
                 // The usual node has no failures to forget, and then no key to compute.
                 if !self.lockout.is_empty() {
-                    self.lockout.record_success(LockoutKey::new(asked.address, identity));
+                    self.lockout
+                        .record_success(LockoutKey::new(asked.address, identity));
                 }
                 Ok(found)
             }
             Authentication::Missing | Authentication::Invalid => {
-                match self.lockout.record_failure(LockoutKey::new(asked.address, identity), now) {
+                match self
+                    .lockout
+                    .record_failure(LockoutKey::new(asked.address, identity), now)
+                {
                     Failure::Unauthorized => Err(Refusal::Unauthorized),
                     Failure::Locked { retry_after_s } => Err(Refusal::LockedOut { retry_after_s }),
                 }
@@ -132,7 +146,10 @@ impl Guards {
     }
 
     fn has_csrf_token(&self, asked: &Asked<'_>) -> bool {
-        let token = asked.header(&self.csrf_header).map(str::trim).filter(|token| !token.is_empty());
+        let token = asked
+            .header(&self.csrf_header)
+            .map(str::trim)
+            .filter(|token| !token.is_empty());
         match (asked.credential(&self.names), token) {
             (Some(credential), Some(token)) => self.csrf.is_valid(credential, token),
             _ => false,
@@ -147,7 +164,10 @@ pub(crate) async fn guard(State(state): State<AppState>, request: Request, next:
         return dispatch(&state, request, next).await;
     }
     if !guards.enabled {
-        let caller = Caller { principal: Arc::new(Principal::local_admin("")), request_id: "".into() };
+        let caller = Caller {
+            principal: Arc::new(Principal::local_admin("")),
+            request_id: "".into(),
+        };
         let mut request = request;
         request.extensions_mut().insert(caller);
         return dispatch(&state, request, next).await;
@@ -158,13 +178,21 @@ pub(crate) async fn guard(State(state): State<AppState>, request: Request, next:
     tracing::Span::current().record("request.id", request_id.as_str());
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
     let address = client(peer, text("x-forwarded-for"), guards.trust_proxy);
-    let asked = Asked { method: &parts.method, path: parts.uri.path(), headers: &parts.headers, address: &address };
+    let asked = Asked {
+        method: &parts.method,
+        path: parts.uri.path(),
+        headers: &parts.headers,
+        address: &address,
+    };
     let verdict = guards.judge(&asked, Instant::now());
     let audited = Audited::new(guards, &asked, parts.uri.query(), &request_id, &verdict);
     let answer = match verdict.principal {
         Err(refusal) => refused(&refusal),
         Ok(principal) => {
-            let caller = principal.map(|principal| Caller { principal, request_id: request_id.as_str().into() });
+            let caller = principal.map(|principal| Caller {
+                principal,
+                request_id: request_id.as_str().into(),
+            });
             if let Some(caller) = caller {
                 parts.extensions.insert(caller);
             }
@@ -181,7 +209,7 @@ pub(crate) async fn guard(State(state): State<AppState>, request: Request, next:
     }
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     if let Some(audited) = audited {
-        audited.finish(&*guards.audit, answer.status());
+        audited.finish(answer.status());
     }
     answer
 }
@@ -198,7 +226,11 @@ async fn admit(guards: &Guards, request: Request) -> Result<(Request, Option<Per
         _ => request,
     };
     let pool = Pool::of_path(request.uri().path());
-    let place = guards.places.acquire(pool).await.ok_or(Refusal::ConcurrencyLimit)?;
+    let place = guards
+        .places
+        .acquire(pool)
+        .await
+        .ok_or(Refusal::ConcurrencyLimit)?;
     if pool == Pool::Streams {
         request.extensions_mut().insert(StreamPlace(Arc::new(place)));
         return Ok((request, None));
@@ -208,8 +240,13 @@ async fn admit(guards: &Guards, request: Request) -> Result<(Request, Option<Per
 
 /// A body without a length is read up to the limit before anything looks at it.
 async fn bounded(limits: &BodyLimits, request: Request) -> Result<Request, Refusal> {
-    let Some(limit) = limits.limit_for(request.uri().path()) else { return Ok(request) };
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let Some(limit) = limits.limit_for(request.uri().path()) else {
+        return Ok(request);
+    };
+    let length = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     match length {
         Some(bytes) if bytes > limit => Err(Refusal::TooLarge { bytes, limit }),
         Some(_) => Ok(request),
@@ -239,7 +276,9 @@ async fn read_up_to(mut body: Body, limit: u64) -> Result<Bytes, Refusal> {
 /// Routing. `HEAD` is registered nowhere, though the router would answer it like `GET`.
 async fn dispatch(state: &AppState, request: Request, next: Next) -> Response {
     if request.method() == Method::HEAD
-        && let Some(refusal) = state.routes().refuse_method(request.extensions().get::<MatchedPath>())
+        && let Some(refusal) = state
+            .routes()
+            .refuse_method(request.extensions().get::<MatchedPath>())
     {
         return refusal;
     }

@@ -24,7 +24,11 @@ pub(crate) struct RouteMetrics {
 
 impl RouteMetrics {
     pub(crate) fn new(path: &'static str, method: &'static str) -> Self {
-        Self { path, method, handles: OnceLock::new() }
+        Self {
+            path,
+            method,
+            handles: OnceLock::new(),
+        }
     }
 
     fn record(&self, status: StatusCode, since: Instant) {
@@ -33,7 +37,10 @@ impl RouteMetrics {
                 let status = u16::try_from(n * 100).unwrap_or_default();
                 HTTP_REQUESTS.with([self.path, self.method, status_class(status)])
             };
-            (HTTP_DURATION.with([self.path, self.method]), std::array::from_fn(class))
+            (
+                HTTP_DURATION.with([self.path, self.method]),
+                std::array::from_fn(class),
+            )
         });
         duration.record(since.elapsed().as_secs_f64());
         if let Some(answers) = answers.get(usize::from(status.as_u16() / 100)) {
@@ -99,8 +106,16 @@ pub(crate) async fn outer(State(state): State<AppState>, request: Request, next:
 
 /// The answer to an unhandled failure: no id, no CORS, and the connection is not used again.
 fn crashed() -> Response {
-    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CONNECTION, "close")];
-    (StatusCode::INTERNAL_SERVER_ERROR, headers, "Internal Server Error").into_response()
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::CONNECTION, "close"),
+    ];
+    (
+        StatusCode::INTERNAL_SERVER_ERROR,
+        headers,
+        "Internal Server Error",
+    )
+        .into_response()
 }
 
 fn preflight(request: &Request) -> Option<Response> {

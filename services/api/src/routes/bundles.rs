@@ -13,7 +13,7 @@ mod startup;
 mod tests;
 mod workflow_flow;
 
-pub(crate) use install::{InstallFailure, Installer};
+pub(crate) use install::Installer;
 pub use startup::{FlowsDirError, FlowsDirReport, ShippedBundles, install_flows_dir};
 
 use crate::operation::ops;

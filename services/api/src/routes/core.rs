@@ -40,7 +40,10 @@ struct Health {
 }
 
 async fn health() -> Json<Health> {
-    Json(Health { status: HEALTHY, service: SERVICE })
+    Json(Health {
+        status: HEALTHY,
+        service: SERVICE,
+    })
 }
 
 #[derive(Serialize)]
@@ -52,7 +55,12 @@ struct Pong {
 }
 
 async fn ping(ctx: CallContext) -> Json<Pong> {
-    Json(Pong { ok: true, status: HEALTHY, service: SERVICE, time: ctx.now() })
+    Json(Pong {
+        ok: true,
+        status: HEALTHY,
+        service: SERVICE,
+        time: ctx.now(),
+    })
 }
 
 #[derive(Serialize)]
@@ -82,7 +90,10 @@ async fn me(ctx: CallContext, State(state): State<AppState>) -> Response {
     Json(Me {
         ok: true,
         principal: ctx.principal(),
-        auth: Auth { mode: if users { "users" } else { "legacy-token" }, user_auth_enabled: users },
+        auth: Auth {
+            mode: if users { "users" } else { "legacy-token" },
+            user_auth_enabled: users,
+        },
         routing: Routing {
             mode: if users { "per-principal" } else { "single-user" },
             one_user_one_runtime: users,

@@ -60,9 +60,14 @@ impl<S: Send + Sync, T: FormFields> FromRequest<S> for Form<T> {
                 if count > MAX_PARTS {
                     return Err(ApiError::bad_request("Too many parts in the form"));
                 }
-                let Some(name) = part.name().map(str::to_owned) else { continue };
+                let Some(name) = part.name().map(str::to_owned) else {
+                    continue;
+                };
                 if name == FILE {
-                    file.name = part.file_name().map(str::to_owned).filter(|name| !name.is_empty());
+                    file.name = part
+                        .file_name()
+                        .map(str::to_owned)
+                        .filter(|name| !name.is_empty());
                     file.content_type = part.content_type().map(str::to_owned);
                     file.bytes = part.bytes().await.map_err(|error| unreadable(&error))?;
                     texts.insert(name, true.into());
@@ -73,7 +78,13 @@ impl<S: Send + Sync, T: FormFields> FromRequest<S> for Form<T> {
             }
         }
         let json = serde_json::to_vec(&texts).map_err(|error| ApiError::internal("form fields", &error))?;
-        let mut reader = Reader::new(Vec::new(), "", BodyRule::Required, Some("application/json"), json.into());
+        let mut reader = Reader::new(
+            Vec::new(),
+            "",
+            BodyRule::Required,
+            Some("application/json"),
+            json.into(),
+        );
         let fields = {
             let mut fields = reader.body();
             fields.required(FILE, any());

@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use ag_effects::routes::{ModelResolver, plane_name};
-use ag_providers::{CapabilityTable, EndpointOrigin, ProviderClient, ProviderDirectory, ProviderError, ProviderQuery};
+use ag_providers::{
+    CapabilityTable, EndpointOrigin, ProviderClient, ProviderDirectory, ProviderError, ProviderQuery,
+};
 use http::HeaderMap;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +30,10 @@ impl ModelServices {
     pub(crate) fn of(ctx: &CallContext) -> ApiResult<Arc<Self>> {
         let services = ctx.state().extension::<Self>();
         services.ok_or_else(|| {
-            ApiError::new(http::StatusCode::SERVICE_UNAVAILABLE, "No model provider host is configured on this gateway")
+            ApiError::new(
+                http::StatusCode::SERVICE_UNAVAILABLE,
+                "No model provider host is configured on this gateway",
+            )
         })
     }
 
@@ -54,7 +59,9 @@ impl Overrides {
     /// The key of the optional headers, and an address of the query.
     pub(crate) fn of(headers: &HeaderMap, base_url: Option<String>) -> Self {
         const HEADERS: [&str; 2] = ["x-abstractcore-provider-api-key", "x-provider-api-key"];
-        let key = HEADERS.iter().find_map(|name| headers.get(*name)?.to_str().ok().map(str::trim));
+        let key = HEADERS
+            .iter()
+            .find_map(|name| headers.get(*name)?.to_str().ok().map(str::trim));
         Self {
             base_url: base_url.filter(|url| !url.trim().is_empty()),
             api_key: key.filter(|key| !key.is_empty()).map(SecretString::from),
@@ -93,7 +100,9 @@ pub(crate) async fn client(
 /// # Errors
 /// A text for the answer.
 pub(crate) async fn model_names(client: &ProviderClient, limit: Duration) -> Result<Vec<String>, String> {
-    let Some(catalogue) = &client.catalogue else { return Err("the provider has no model list".to_owned()) };
+    let Some(catalogue) = &client.catalogue else {
+        return Err("the provider has no model list".to_owned());
+    };
     let cancel = CancellationToken::new();
     // Dropped at the limit, which ends the exchange.
     match tokio::time::timeout(limit, catalogue.list_models(cancel)).await {
@@ -125,12 +134,25 @@ impl ListingLimits {
             "ABSTRACTGATEWAY_DISCOVERY_MODEL_TIMEOUT_S",
             "ABSTRACTCORE_DISCOVERY_MODEL_TIMEOUT_S",
         ];
-        const DISCOVERY: [&str; 2] = ["ABSTRACTGATEWAY_DISCOVERY_TIMEOUT_S", "ABSTRACTCORE_DISCOVERY_TIMEOUT_S"];
+        const DISCOVERY: [&str; 2] = [
+            "ABSTRACTGATEWAY_DISCOVERY_TIMEOUT_S",
+            "ABSTRACTCORE_DISCOVERY_TIMEOUT_S",
+        ];
         let providers = &ctx.state().config().providers;
         let seconds = |names: &[&str], default: f64, min: f64, max: f64| {
-            let given = providers.first(names).and_then(|text| text.trim().parse::<f64>().ok());
-            Duration::from_secs_f64(given.filter(|given| given.is_finite()).unwrap_or(default).clamp(min, max))
+            let given = providers
+                .first(names)
+                .and_then(|text| text.trim().parse::<f64>().ok());
+            Duration::from_secs_f64(
+                given
+                    .filter(|given| given.is_finite())
+                    .unwrap_or(default)
+                    .clamp(min, max),
+            )
         };
-        Self { models: seconds(&MODELS, 30.0, 1.0, 60.0), discovery: seconds(&DISCOVERY, 1.5, 0.2, 10.0) }
+        Self {
+            models: seconds(&MODELS, 30.0, 1.0, 60.0),
+            discovery: seconds(&DISCOVERY, 1.5, 0.2, 10.0),
+        }
     }
 }

@@ -11,10 +11,10 @@ mod purge;
 mod start;
 mod stream;
 mod summary;
-mod vars;
-mod workspace;
 #[cfg(test)]
 mod tests;
+mod vars;
+mod workspace;
 
 use crate::operation::ops;
 

@@ -20,8 +20,14 @@ use crate::AppState;
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve_ops(state: AppState, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
-    axum::serve(listener, ops_router(state)).with_graceful_shutdown(shutdown.cancelled_owned()).await
+pub async fn serve_ops(
+    state: AppState,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    axum::serve(listener, ops_router(state))
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .await
 }
 
 pub(crate) fn ops_router(state: AppState) -> Router {

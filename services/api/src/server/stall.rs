@@ -26,7 +26,12 @@ pub(super) struct StallGuard<T> {
 
 impl<T> StallGuard<T> {
     pub(super) fn new(io: T, limit: Duration) -> Self {
-        Self { io, limit, timer: None, waiting: false }
+        Self {
+            io,
+            limit,
+            timer: None,
+            waiting: false,
+        }
     }
 
     /// Passes a finished write on; starts or looks at the timer of one that is not.
@@ -35,19 +40,28 @@ impl<T> StallGuard<T> {
             self.waiting = false;
             return written;
         }
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.limit)));
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(self.limit)));
         if !self.waiting {
             self.waiting = true;
             timer.as_mut().reset(Instant::now() + self.limit);
         }
         ready!(timer.as_mut().poll(cx));
         STREAMS_CUT.with(["slow"]).increment(1);
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads nothing")))
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client reads nothing",
+        )))
     }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for StallGuard<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
@@ -96,7 +110,9 @@ mod tests {
         let taking = tokio::spawn(async move {
             let mut buf = [0; 4];
             tokio::time::sleep(Duration::from_secs(29)).await;
-            tokio::io::AsyncReadExt::read_exact(&mut far, &mut buf).await.expect("read");
+            tokio::io::AsyncReadExt::read_exact(&mut far, &mut buf)
+                .await
+                .expect("read");
             far
         });
         near.write_all(b"more").await.expect("taken in time");

@@ -74,12 +74,26 @@ impl Follow {
     ///
     /// # Errors
     /// [`StoreError`] of the first read.
-    pub(crate) async fn open(streams: &Arc<Streams>, options: FollowOptions) -> Result<Option<Self>, StoreError> {
-        let FollowOptions { scope, run, after, heartbeat, place } = options;
-        let key = RunKey { run, plane: scope.plane };
+    pub(crate) async fn open(
+        streams: &Arc<Streams>,
+        options: FollowOptions,
+    ) -> Result<Option<Self>, StoreError> {
+        let FollowOptions {
+            scope,
+            run,
+            after,
+            heartbeat,
+            place,
+        } = options;
+        let key = RunKey {
+            run,
+            plane: scope.plane,
+        };
         let feed = streams.feed.subscribe(key).await;
         let watching = streams.quiet.watch(key);
-        let Some(first) = streams.store.ledger(&scope, run, after, PAGE).await? else { return Ok(None) };
+        let Some(first) = streams.store.ledger(&scope, run, after, PAGE).await? else {
+            return Ok(None);
+        };
         Ok(Some(Self {
             streams: streams.clone(),
             scope,
@@ -133,7 +147,12 @@ impl Follow {
     async fn read(&mut self, out: &mut String) -> Result<(), StoreError> {
         let page = match self.first.take() {
             Some(page) => Some(page),
-            None => self.streams.store.ledger(&self.scope, self.run, self.cursor, PAGE).await?,
+            None => {
+                self.streams
+                    .store
+                    .ledger(&self.scope, self.run, self.cursor, PAGE)
+                    .await?
+            }
         };
         let Some(page) = page else {
             self.phase = Phase::Over;
@@ -175,7 +194,10 @@ impl Follow {
             Event::Item(Err(RecvError::Lagged(_))) => self.fall_behind(),
             Event::Item(Err(RecvError::Closed)) => {
                 tokio::time::sleep(RESUBSCRIBE_PAUSE).await;
-                let key = RunKey { run: self.run, plane: self.scope.plane };
+                let key = RunKey {
+                    run: self.run,
+                    plane: self.scope.plane,
+                };
                 self.feed = self.streams.feed.subscribe(key).await;
                 self.phase = Phase::Behind;
             }
@@ -210,7 +232,10 @@ impl Follow {
     fn item(&mut self, item: FeedItem, out: &mut String) {
         match item {
             FeedItem::Record { seq, .. } if seq <= self.cursor => {}
-            FeedItem::Record { seq, line: Some(line) } if seq == self.cursor + 1 => {
+            FeedItem::Record {
+                seq,
+                line: Some(line),
+            } if seq == self.cursor + 1 => {
                 frame::step(out, seq, &line);
                 self.cursor = seq;
             }

@@ -12,7 +12,10 @@ pub(super) const RETRY: &str = "retry: 1000\n\n";
 pub(super) fn step(out: &mut String, cursor: i64, record: &str) {
     out.reserve(record.len() + 80);
     // Writing to a string cannot fail.
-    let _ = write!(out, "id: {cursor}\nevent: step\ndata: {{\"cursor\": {cursor}, \"record\": {record}}}\n\n");
+    let _ = write!(
+        out,
+        "id: {cursor}\nevent: step\ndata: {{\"cursor\": {cursor}, \"record\": {record}}}\n\n"
+    );
 }
 
 /// Appends the end.

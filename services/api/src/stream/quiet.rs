@@ -75,13 +75,20 @@ impl Quiet {
         });
         entry.streams += 1;
         let (seen, busy) = (entry.seen.subscribe(), entry.busy.clone());
-        Watching { quiet: self.clone(), key, seen, busy }
+        Watching {
+            quiet: self.clone(),
+            key,
+            seen,
+            busy,
+        }
     }
 
     /// Runs to ask about: those not heard of since the last time, or all.
     fn due(&self, all: bool) -> Vec<RunKey> {
         let runs = self.0.lock();
-        let quiet = runs.iter().filter(|(_, entry)| !entry.busy.swap(false, Ordering::Relaxed) || all);
+        let quiet = runs
+            .iter()
+            .filter(|(_, entry)| !entry.busy.swap(false, Ordering::Relaxed) || all);
         quiet.map(|(key, _)| *key).collect()
     }
 
@@ -93,7 +100,9 @@ impl Quiet {
 
     fn tell(&self, key: &RunKey, seen: Seen) {
         if let Some(entry) = self.0.lock().get(key) {
-            entry.seen.send_if_modified(|known| std::mem::replace(known, seen) != seen);
+            entry
+                .seen
+                .send_if_modified(|known| std::mem::replace(known, seen) != seen);
         }
     }
 }
@@ -125,15 +134,30 @@ impl Streams {
         if due.is_empty() {
             return Ok(());
         }
-        let tails = self.store.tails(&SystemScope::new("tails of a node's quiet streams"), &due).await?;
+        let tails = self
+            .store
+            .tails(&SystemScope::new("tails of a node's quiet streams"), &due)
+            .await?;
         let mut gone: std::collections::HashSet<RunKey> = due.into_iter().collect();
         for tail in tails {
             gone.remove(&tail.key);
-            self.quiet.tell(&tail.key, Seen { last_seq: tail.last_seq, ended: tail.status.is_terminal() });
+            self.quiet.tell(
+                &tail.key,
+                Seen {
+                    last_seq: tail.last_seq,
+                    ended: tail.status.is_terminal(),
+                },
+            );
         }
         // A purged run has no tail; its streams read, find nothing and end.
         for key in gone {
-            self.quiet.tell(&key, Seen { last_seq: i64::MAX, ended: true });
+            self.quiet.tell(
+                &key,
+                Seen {
+                    last_seq: i64::MAX,
+                    ended: true,
+                },
+            );
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ag_messaging::{FeedItem, RunFeed};
 use ag_store::{Commit, NewSession, Rest};
-use ag_types::{RunId, RunKey, RunStatus, SessionId, SystemClock, SystemScope, Clock};
+use ag_types::{Clock, RunId, RunKey, RunStatus, SessionId, SystemClock, SystemScope};
 
 use super::*;
 use crate::testkit::{Node, Seed, columns, record, segments};
@@ -24,15 +24,25 @@ enum Frame {
 
 impl Reader {
     async fn open(node: &Node, run: RunId, after: i64) -> Self {
-        let options =
-            FollowOptions { scope: node.scope.clone(), run, after, heartbeat: Duration::from_secs(5), place: None };
-        let follow = Follow::open(node.state.streams(), options).await.expect("store").expect("run");
+        let options = FollowOptions {
+            scope: node.scope.clone(),
+            run,
+            after,
+            heartbeat: Duration::from_secs(5),
+            place: None,
+        };
+        let follow = Follow::open(node.state.streams(), options)
+            .await
+            .expect("store")
+            .expect("run");
         Self(follow)
     }
 
     /// The frames of the next chunk.
     async fn next(&mut self) -> Option<Vec<Frame>> {
-        let chunk = tokio::time::timeout(Duration::from_secs(60), self.0.next()).await.expect("in time")?;
+        let chunk = tokio::time::timeout(Duration::from_secs(60), self.0.next())
+            .await
+            .expect("in time")?;
         let text = String::from_utf8(chunk.to_vec()).expect("UTF-8");
         Some(text.split_terminator("\n\n").map(frame).collect())
     }
@@ -50,14 +60,20 @@ impl Reader {
 fn frame(text: &str) -> Frame {
     let number = |key: &str| {
         let (_, rest) = text.split_once(key).expect(key);
-        rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()).expect("number")
+        rest.split(|c: char| !c.is_ascii_digit())
+            .next()
+            .and_then(|digits| digits.parse().ok())
+            .expect("number")
     };
     match text {
         ": keep-alive" => Frame::Beat,
         "retry: 1000" => Frame::Retry,
         text if text.starts_with("event: done\n") => Frame::Done(number("\"cursor\": ")),
         text => {
-            assert!(text.starts_with("id: ") && text.contains("\nevent: step\ndata: {\"cursor\": "), "{text}");
+            assert!(
+                text.starts_with("id: ") && text.contains("\nevent: step\ndata: {\"cursor\": "),
+                "{text}"
+            );
             assert_eq!(number("id: "), number("\"cursor\": "));
             Frame::Step(number("id: "))
         }
@@ -76,20 +92,45 @@ struct Held {
 impl Held {
     async fn claim(node: &Node, run: RunId, records: i64) -> Self {
         let session = SessionId(7);
-        let key = RunKey { run, plane: node.scope.plane };
-        let new = NewSession { id: session, pool: "default".into(), node: "test".into() };
+        let key = RunKey {
+            run,
+            plane: node.scope.plane,
+        };
+        let new = NewSession {
+            id: session,
+            pool: "default".into(),
+            node: "test".into(),
+        };
         node.store.open_session(&WORK, new).await.expect("session");
-        let claim = node.store.claim(&WORK, session, &[key], &[]).await.expect("claim");
+        let claim = node
+            .store
+            .claim(&WORK, session, &[key], &[])
+            .await
+            .expect("claim");
         let held = claim.runs.first().expect("claimed");
-        Self { key, session, epoch: held.epoch, rev: held.rev, last_seq: records }
+        Self {
+            key,
+            session,
+            epoch: held.epoch,
+            rev: held.rev,
+            last_seq: records,
+        }
     }
 
     /// Commits records; the feed is told by the test, or not.
     async fn commit(&mut self, node: &Node, records: i64, rest: Rest) {
-        let lines: Vec<String> =
-            (self.last_seq + 1..=self.last_seq + records).map(|seq| record(self.key.run, seq)).collect();
-        let status = if rest == Rest::Terminal { RunStatus::Completed } else { RunStatus::Running };
-        let seed = Seed { status, ..Seed::default() };
+        let lines: Vec<String> = (self.last_seq + 1..=self.last_seq + records)
+            .map(|seq| record(self.key.run, seq))
+            .collect();
+        let status = if rest == Rest::Terminal {
+            RunStatus::Completed
+        } else {
+            RunStatus::Running
+        };
+        let seed = Seed {
+            status,
+            ..Seed::default()
+        };
         let commit = Commit {
             session: self.session,
             key: self.key,
@@ -114,17 +155,33 @@ impl Held {
     }
 
     async fn tell(&self, node: &Node, seqs: std::ops::RangeInclusive<i64>) {
-        let item = |seq| FeedItem::Record { seq, line: Some(record(self.key.run, seq).into()) };
+        let item = |seq| FeedItem::Record {
+            seq,
+            line: Some(record(self.key.run, seq).into()),
+        };
         node.feed.publish(self.key, seqs.map(item).collect()).await;
     }
 
     async fn end(&self, node: &Node) {
-        node.feed.publish(self.key, vec![FeedItem::Terminal { last_seq: self.last_seq }]).await;
+        node.feed
+            .publish(
+                self.key,
+                vec![FeedItem::Terminal {
+                    last_seq: self.last_seq,
+                }],
+            )
+            .await;
     }
 }
 
 async fn ready_run(node: &Node, records: i64) -> (RunId, Held) {
-    let run = node.store_run(Seed { status: RunStatus::Running, records, ..Seed::default() }).await;
+    let run = node
+        .store_run(Seed {
+            status: RunStatus::Running,
+            records,
+            ..Seed::default()
+        })
+        .await;
     (run, Held::claim(node, run, records).await)
 }
 
@@ -135,18 +192,34 @@ fn steps(range: std::ops::RangeInclusive<i64>) -> Vec<Frame> {
 #[tokio::test]
 async fn a_finished_run_is_replayed_and_done() {
     let node = Node::new();
-    let run = node.store_run(Seed { status: RunStatus::Completed, records: 7, ..Seed::default() }).await;
+    let run = node
+        .store_run(Seed {
+            status: RunStatus::Completed,
+            records: 7,
+            ..Seed::default()
+        })
+        .await;
     for (after, first, cursor) in [(0, 1, 7), (5, 6, 7), (7, 8, 7), (99, 100, 99)] {
         let mut expected = steps(first..=7);
         expected.push(Frame::Done(cursor));
-        assert_eq!(Reader::open(&node, run, after).await.rest().await, expected, "after {after}");
+        assert_eq!(
+            Reader::open(&node, run, after).await.rest().await,
+            expected,
+            "after {after}"
+        );
     }
 }
 
 #[tokio::test]
 async fn long_ledgers_come_in_pieces() {
     let node = Node::new();
-    let run = node.store_run(Seed { status: RunStatus::Failed, records: 1_000, ..Seed::default() }).await;
+    let run = node
+        .store_run(Seed {
+            status: RunStatus::Failed,
+            records: 1_000,
+            ..Seed::default()
+        })
+        .await;
     let mut expected = steps(1..=1_000);
     expected.push(Frame::Done(1_000));
     assert_eq!(Reader::open(&node, run, 0).await.rest().await, expected);
@@ -180,7 +253,9 @@ async fn gaps_are_filled_from_the_store() {
     held.tell(&node, 4..=4).await;
     assert_eq!(reader.next().await, Some(steps(2..=4)), "2 and 3 were lost");
     held.commit(&node, 1, Rest::Keep).await;
-    node.feed.publish(held.key, vec![FeedItem::Record { seq: 5, line: None }]).await;
+    node.feed
+        .publish(held.key, vec![FeedItem::Record { seq: 5, line: None }])
+        .await;
     assert_eq!(reader.next().await, Some(steps(5..=5)), "too large to be carried");
     // More than the feed keeps for a slow reader.
     held.commit(&node, 400, Rest::Terminal).await;

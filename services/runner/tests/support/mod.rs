@@ -1,5 +1,9 @@
 //! An embedded gateway without HTTP: SQLite in a scratch directory, one runner.
 
+pub(crate) mod faults;
+pub(crate) mod flow;
+pub(crate) mod model;
+
 use std::{sync::Arc, time::Duration};
 
 use ag_artifacts::{BlobStore, MemoryBlobs};
@@ -7,12 +11,14 @@ use ag_bundles::{Limits, Package};
 use ag_effects::{EffectCtx, EffectRegistry, Host, HostQuestion, Tools, ToolsDone};
 use ag_engine::{
     Deps, LocalRunner, ModelDefaults, ModelLimits, RunSettings, StartRequest, Starter, TickLimits, Workflows,
-    commands::CommandRequest, handlers, workflows::BundleRecord,
+    commands::{CommandError, CommandReceipt, CommandRequest},
+    handlers,
+    workflows::BundleRecord,
 };
-use ag_kernel::{Exception, ToolCatalogue};
+use ag_kernel::{Exception, ToolCatalogue, Workflow};
 use ag_messaging::local::{LocalBell, LocalFeed};
 use ag_runner::{LocalSlots, Runner, RunnerOptions};
-use ag_store::{Document, DocumentKind, PutMode, RunReads as _, RunRow, Store};
+use ag_store::{CommandRow, Document, DocumentKind, PutMode, RunReads as _, RunRow, Store, StoreError};
 use ag_store_sqlite::{SqliteOptions, SqliteStore};
 use ag_types::{EffectKind, Object, RunId, SystemClock, SystemIds, TenantScope, Wait};
 use async_trait::async_trait;
@@ -70,6 +76,18 @@ impl ToolCatalogue for NoCatalogue {
     }
 }
 
+/// What a test changes about the gateway.
+#[derive(Default)]
+pub(crate) struct Setup {
+    /// Stands between the engine and SQLite.
+    pub(crate) faults: Option<Arc<faults::Faults>>,
+    /// Answers `llm_call`.
+    pub(crate) model: Option<Arc<model::Model>>,
+    /// Workflows that are code.
+    pub(crate) natives: Vec<(&'static str, Arc<dyn Workflow>)>,
+    pub(crate) runner: RunnerOptions,
+}
+
 /// A running embedded gateway.
 pub(crate) struct Embedded {
     pub(crate) deps: Arc<Deps>,
@@ -83,10 +101,20 @@ pub(crate) struct Embedded {
 
 impl Embedded {
     pub(crate) async fn start(dir: &std::path::Path, blobs: Arc<MemoryBlobs>) -> Self {
-        let sqlite = SqliteStore::open(SqliteOptions::new(dir))
-            .await
-            .expect("open store");
-        let store: Arc<dyn Store> = sqlite.clone();
+        let sqlite = SqliteStore::open(SqliteOptions::new(dir)).await.expect("open store");
+        Self::over(sqlite, blobs, Setup::default()).await.expect("open session")
+    }
+
+    /// A gateway over an open store.
+    pub(crate) async fn over(
+        sqlite: Arc<SqliteStore>,
+        blobs: Arc<MemoryBlobs>,
+        setup: Setup,
+    ) -> Result<Self, StoreError> {
+        let store: Arc<dyn Store> = match setup.faults {
+            Some(faults) => Arc::new(faults::FaultyStore::new(sqlite.clone(), faults)),
+            None => sqlite.clone(),
+        };
         let blobs: Arc<dyn BlobStore> = blobs;
         let defaults: Arc<dyn ModelDefaults> = Arc::new(Defaults);
         let effects = EffectRegistry::default()
@@ -96,13 +124,20 @@ impl Embedded {
             )
             .with(EffectKind::EmitEvent, Arc::new(handlers::EmitEvent))
             .with(EffectKind::VarsQuery, Arc::new(handlers::VarsQuery));
-        let workflows = Workflows::new(
+        let effects = match setup.model {
+            Some(model) => effects.with(EffectKind::LlmCall, model),
+            None => effects,
+        };
+        let mut workflows = Workflows::new(
             store.clone(),
             blobs.clone(),
             Arc::new(ag_nodes::Registry),
             Arc::new(ag_agents::ReactAgent),
             Limits::default(),
         );
+        for (id, native) in setup.natives {
+            workflows = workflows.with_native(id, native);
+        }
         let deps = Arc::new(Deps {
             store,
             blobs,
@@ -119,8 +154,8 @@ impl Embedded {
             zone: jiff::tz::TimeZone::UTC,
             locale: "en_US".to_owned(),
         });
-        let runner = Runner::new(deps.clone(), RunnerOptions::default());
-        runner.open().await.expect("open session");
+        let runner = Runner::new(deps.clone(), setup.runner);
+        runner.open().await?;
         let local: Arc<dyn LocalRunner> = Arc::new(LocalSlots(runner.clone()));
         let starter = Arc::new(Starter::new(
             deps.clone(),
@@ -133,7 +168,7 @@ impl Embedded {
             let shutdown = shutdown.clone();
             async move { runner.run(shutdown).await }
         });
-        Self {
+        Ok(Self {
             deps,
             starter,
             scope: TenantScope::root(),
@@ -141,7 +176,7 @@ impl Embedded {
             shutdown,
             task,
             commands: 0.into(),
-        }
+        })
     }
 
     /// Installs flows as one bundle `b@1.0.0`; the first is the entry.
@@ -249,16 +284,53 @@ impl Embedded {
 
     pub(crate) async fn command(&self, run: RunId, kind: &str, payload: Value) {
         let n = self.commands.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let receipt = self.post(&format!("c{n}"), run, kind, payload).await.expect("post");
+        assert!(receipt.accepted);
+    }
+
+    /// Posts a command under an id of the test's choice.
+    pub(crate) async fn post(
+        &self,
+        id: &str,
+        run: RunId,
+        kind: &str,
+        payload: Value,
+    ) -> Result<CommandReceipt, CommandError> {
         let request = CommandRequest {
-            command_id: format!("c{n}"),
+            command_id: id.to_owned(),
             run_id: run.to_string(),
             kind: kind.to_owned(),
             payload: payload.as_object().cloned().unwrap_or_default(),
             ts: None,
             client_id: None,
         };
-        let receipt = self.deps.post_command(&self.scope, request).await.expect("post");
-        assert!(receipt.accepted);
+        self.deps.post_command(&self.scope, request).await
+    }
+
+    /// A command once its targets have read their mail.
+    pub(crate) async fn settled(&self, command: &str) -> CommandRow {
+        let deadline = tokio::time::Instant::now() + DEADLINE;
+        loop {
+            let row = self.deps.store.command(&self.scope, command).await.expect("read").expect("stored");
+            if !row.pending {
+                return row;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{command} was never read");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Children of a run, once there are as many as wanted.
+    pub(crate) async fn children(&self, run: RunId, wanted: usize) -> Vec<RunId> {
+        let deadline = tokio::time::Instant::now() + DEADLINE;
+        loop {
+            let children = self.deps.store.children(&self.scope, run).await.expect("children");
+            if children.len() >= wanted {
+                return children.iter().map(|child| child.head.run_id).collect();
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{} of {wanted} children", children.len());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// `node:status(type)` of every record.
@@ -269,20 +341,11 @@ impl Embedded {
             .await
             .expect("ledger")
             .expect("run exists");
-        page.records()
-            .map(|(_, line)| {
-                let record: Value = serde_json::from_str(line).expect("record");
-                let kind = record
-                    .pointer("/effect/type")
-                    .and_then(Value::as_str)
-                    .unwrap_or("-");
-                format!(
-                    "{}:{}({kind})",
-                    record["node_id"].as_str().unwrap_or(""),
-                    record["status"].as_str().unwrap_or("")
-                )
-            })
-            .collect()
+        page.records().map(|(_, line)| row_text(line)).collect()
+    }
+
+    pub(crate) fn sqlite(&self) -> &SqliteStore {
+        &self.store
     }
 
     pub(crate) async fn stop(self) {
@@ -292,6 +355,14 @@ impl Embedded {
         drop(self.deps);
         self.store.close().await.expect("clean shutdown");
     }
+}
+
+/// `node:status(type)` of a ledger line.
+pub(crate) fn row_text(line: &str) -> String {
+    let record: Value = serde_json::from_str(line).expect("record");
+    let kind = record.pointer("/effect/type").and_then(Value::as_str).unwrap_or("-");
+    let text = |key: &str| record[key].as_str().unwrap_or("").to_owned();
+    format!("{}:{}({kind})", text("node_id"), text("status"))
 }
 
 /// Output of an ended run.

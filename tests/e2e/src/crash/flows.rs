@@ -107,10 +107,12 @@ pub(super) fn bundle() -> Bundle {
         .then("a1", "sub")
         .step("sub", "a2", "answer_user", say("after"))
         .step("a2", "end", "on_flow_end", json!({}));
+    // Named on the node, so that no default has to be configured first.
+    let route = json!({"provider": "openai-compatible", "model": "gpt-4o-mini"});
     let model = Flow::new("model", &["p1", "p2"])
-        .step("start", "l1", "llm_call", json!({}))
+        .step("start", "l1", "llm_call", route.clone())
         .step("l1", "a1", "answer_user", say("between"))
-        .step("a1", "l2", "llm_call", json!({}))
+        .step("a1", "l2", "llm_call", route)
         .step("l2", "end", "on_flow_end", json!({}))
         .data("start.p1", "l1.prompt")
         .data("start.p2", "l2.prompt")

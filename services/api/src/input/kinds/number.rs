@@ -16,22 +16,55 @@ struct Bounds<N> {
 }
 
 impl<N: PartialOrd + Copy + Display + Into<Value>> Bounds<N> {
-    const NONE: Self = Self { gt: None, ge: None, lt: None, le: None };
+    const NONE: Self = Self {
+        gt: None,
+        ge: None,
+        lt: None,
+        le: None,
+    };
 
     /// Comparisons are written so that NaN breaks every bound.
     fn check(&self, number: N, given: Value, at: &mut At<'_>) -> Option<N> {
         let broken = [
-            (self.le, "less_than_equal", "less than or equal to", "le", self.le.is_none_or(|le| number <= le)),
-            (self.lt, "less_than", "less than", "lt", self.lt.is_none_or(|lt| number < lt)),
-            (self.ge, "greater_than_equal", "greater than or equal to", "ge", self.ge.is_none_or(|ge| number >= ge)),
-            (self.gt, "greater_than", "greater than", "gt", self.gt.is_none_or(|gt| number > gt)),
+            (
+                self.le,
+                "less_than_equal",
+                "less than or equal to",
+                "le",
+                self.le.is_none_or(|le| number <= le),
+            ),
+            (
+                self.lt,
+                "less_than",
+                "less than",
+                "lt",
+                self.lt.is_none_or(|lt| number < lt),
+            ),
+            (
+                self.ge,
+                "greater_than_equal",
+                "greater than or equal to",
+                "ge",
+                self.ge.is_none_or(|ge| number >= ge),
+            ),
+            (
+                self.gt,
+                "greater_than",
+                "greater than",
+                "gt",
+                self.gt.is_none_or(|gt| number > gt),
+            ),
         ]
         .into_iter()
         .find(|(.., holds)| !holds);
         match broken {
-            Some((Some(bound), kind, words, name, _)) => {
-                at.out_of_bounds(kind, format!("Input should be {words} {bound}"), given, name, bound)
-            }
+            Some((Some(bound), kind, words, name, _)) => at.out_of_bounds(
+                kind,
+                format!("Input should be {words} {bound}"),
+                given,
+                name,
+                bound,
+            ),
             _ => Some(number),
         }
     }
@@ -103,9 +136,11 @@ impl Kind for Int {
         };
         match number {
             Some(number) => self.0.check(number, value, at),
-            None => {
-                at.fail("int_parsing", "Input should be a valid integer, unable to parse string as an integer", value)
-            }
+            None => at.fail(
+                "int_parsing",
+                "Input should be a valid integer, unable to parse string as an integer",
+                value,
+            ),
         }
     }
 }
@@ -123,13 +158,18 @@ fn integer(text: &str) -> Option<i64> {
         b'+' => (false, &whole[1..]),
         _ => (false, whole),
     };
-    let well_formed = digits.split('_').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    let well_formed = digits
+        .split('_')
+        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
     if !well_formed {
         return None;
     }
-    let magnitude = digits.bytes().filter(u8::is_ascii_digit).fold(0_i64, |sum, digit| {
-        sum.saturating_mul(10).saturating_add(i64::from(digit - b'0'))
-    });
+    let magnitude = digits
+        .bytes()
+        .filter(u8::is_ascii_digit)
+        .fold(0_i64, |sum, digit| {
+            sum.saturating_mul(10).saturating_add(i64::from(digit - b'0'))
+        });
     Some(if negative { -magnitude } else { magnitude })
 }
 
@@ -158,9 +198,11 @@ impl Kind for Float {
         };
         match number {
             Some(number) => self.0.check(number, value, at),
-            None => {
-                at.fail("float_parsing", "Input should be a valid number, unable to parse string as a number", value)
-            }
+            None => at.fail(
+                "float_parsing",
+                "Input should be a valid number, unable to parse string as a number",
+                value,
+            ),
         }
     }
 }

@@ -32,20 +32,29 @@ impl FormFields for UploadAttachment {
     }
 }
 
-pub(super) async fn upload_attachment(ctx: CallContext, form: Form<UploadAttachment>) -> ApiResult<Json<Stored>> {
+pub(super) async fn upload_attachment(
+    ctx: CallContext,
+    form: Form<UploadAttachment>,
+) -> ApiResult<Json<Stored>> {
     let Form { fields, file } = form;
     let session_id = session(&fields.session_id)?;
     let max = ctx.state().config().limits.attachment_bytes();
     let size = file.bytes.len() as u64;
     if size > max {
-        return Err(ApiError::too_large(format!("Attachment too large ({size} bytes > {max} bytes)")));
+        return Err(ApiError::too_large(format!(
+            "Attachment too large ({size} bytes > {max} bytes)"
+        )));
     }
     let source_path = normalise_source_path(fields.source_path.as_deref().unwrap_or_default());
-    let filename = [fields.filename.as_deref(), file.name.as_deref(), Some(&source_path)]
-        .into_iter()
-        .flatten()
-        .find_map(file_name)
-        .unwrap_or_else(|| UNNAMED.to_owned());
+    let filename = [
+        fields.filename.as_deref(),
+        file.name.as_deref(),
+        Some(&source_path),
+    ]
+    .into_iter()
+    .flatten()
+    .find_map(file_name)
+    .unwrap_or_else(|| UNNAMED.to_owned());
     let claimed = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     let declared = claimed(fields.content_type).or_else(|| claimed(file.content_type));
     let content_type = declared_or_guessed(declared.as_deref(), &filename);

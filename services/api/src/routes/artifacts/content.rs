@@ -26,8 +26,7 @@ use crate::{
     input::{Reader, Request, string},
 };
 
-const SANDBOX: &str =
-    "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self' data:; font-src data:; style-src 'unsafe-inline'";
+const SANDBOX: &str = "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self' data:; font-src data:; style-src 'unsafe-inline'";
 
 /// An artifact of a run.
 pub(super) struct ArtifactPath {
@@ -38,7 +37,10 @@ pub(super) struct ArtifactPath {
 impl Request for ArtifactPath {
     fn read(reader: &mut Reader) -> Self {
         let mut path = reader.path();
-        Self { run_id: path.required("run_id", string()), artifact_id: path.required("artifact_id", string()) }
+        Self {
+            run_id: path.required("run_id", string()),
+            artifact_id: path.required("artifact_id", string()),
+        }
     }
 }
 
@@ -46,10 +48,16 @@ impl Request for ArtifactPath {
 ///
 /// # Errors
 /// 400 and 404 of the contract.
-pub(super) async fn find(ctx: &CallContext, run_id: &str, artifact_id: &str) -> ApiResult<(Owner, ArtifactMeta)> {
+pub(super) async fn find(
+    ctx: &CallContext,
+    run_id: &str,
+    artifact_id: &str,
+) -> ApiResult<(Owner, ArtifactMeta)> {
     let owner = owner(ctx, run_id).await?;
     if !is_artifact_id(artifact_id) {
-        return Err(ApiError::bad_request(format!("Invalid artifact id: {artifact_id}")));
+        return Err(ApiError::bad_request(format!(
+            "Invalid artifact id: {artifact_id}"
+        )));
     }
     let row = ctx.store().artifact(ctx.scope(), artifact_id).await?;
     let row = row.ok_or_else(|| ApiError::not_found(format!("Artifact '{artifact_id}' not found")))?;
@@ -68,10 +76,17 @@ pub(super) async fn count(
     meta: &mut ArtifactMeta,
     action: AccessAction,
 ) -> ApiResult<()> {
-    let by = AccessBy { actor_id: "gateway", session_id: owner.session_id.as_deref(), run_id: Some(&owner.id) };
+    let by = AccessBy {
+        actor_id: "gateway",
+        session_id: owner.session_id.as_deref(),
+        run_id: Some(&owner.id),
+    };
     meta.access.record(action, &ctx.now().to_string(), by);
-    let document = serde_json::to_string(meta).map_err(|error| ApiError::internal("artifact document", &error))?;
-    ctx.store().update_artifact_meta(ctx.scope(), &meta.artifact_id, &document).await?;
+    let document =
+        serde_json::to_string(meta).map_err(|error| ApiError::internal("artifact document", &error))?;
+    ctx.store()
+        .update_artifact_meta(ctx.scope(), &meta.artifact_id, &document)
+        .await?;
     Ok(())
 }
 
@@ -95,7 +110,10 @@ impl Request for ContentPath {
         let path = ArtifactPath::read(reader);
         let mut query = reader.query();
         let action = query.or("access_action", string(), "content".to_owned());
-        Self { path, access: query.optional("access", string()).or(Some(action)) }
+        Self {
+            path,
+            access: query.optional("access", string()).or(Some(action)),
+        }
     }
 }
 
@@ -110,7 +128,10 @@ pub(super) async fn get_artifact_content(
     let wanted = wanted(range, meta.size_bytes);
     if wanted == Wanted::Unsatisfiable {
         let all = format!("bytes */{}", meta.size_bytes);
-        let refusal = ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, "Requested range is not satisfiable");
+        let refusal = ApiError::new(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            "Requested range is not satisfiable",
+        );
         return Ok(([(header::CONTENT_RANGE, all)], refusal).into_response());
     }
     let bytes = match wanted {
@@ -146,7 +167,9 @@ pub(super) async fn open(
     let missing = || ApiError::not_found(format!("Artifact '{}' not found", meta.artifact_id));
     let id = BlobId::parse(&meta.blob_id).ok_or_else(missing)?;
     let found = ctx.blobs().open(&blob_scope(ctx.scope()), &id, range).await;
-    found.map_err(|error| ApiError::internal("reading an artifact", &error))?.ok_or_else(missing)
+    found
+        .map_err(|error| ApiError::internal("reading an artifact", &error))?
+        .ok_or_else(missing)
 }
 
 fn describe(headers: &mut HeaderMap, meta: &ArtifactMeta, action: AccessAction) {
@@ -154,12 +177,23 @@ fn describe(headers: &mut HeaderMap, meta: &ArtifactMeta, action: AccessAction) 
     let content_type = stored.and_then(|value| HeaderValue::from_str(&value).ok());
     let content_type = content_type.unwrap_or(HeaderValue::from_static(ag_artifacts::OCTET_STREAM));
     headers.insert(header::CONTENT_TYPE, content_type);
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let is_pdf = meta.content_type.trim().to_ascii_lowercase().starts_with("application/pdf");
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    let is_pdf = meta
+        .content_type
+        .trim()
+        .to_ascii_lowercase()
+        .starts_with("application/pdf");
     if !is_pdf {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(SANDBOX));
     }
-    let kind = if action == AccessAction::Download { "attachment" } else { "inline" };
+    let kind = if action == AccessAction::Download {
+        "attachment"
+    } else {
+        "inline"
+    };
     headers.insert(header::CONTENT_DISPOSITION, disposition(kind, meta.filename()));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
 }
@@ -168,7 +202,10 @@ fn describe(headers: &mut HeaderMap, meta: &ArtifactMeta, action: AccessAction) 
 /// header.
 fn disposition(kind: &'static str, filename: Option<&str>) -> HeaderValue {
     let plain = HeaderValue::from_static(kind);
-    let Some(name) = filename.and_then(|name| name.rsplit(['/', '\\']).next()).filter(|name| !name.is_empty()) else {
+    let Some(name) = filename
+        .and_then(|name| name.rsplit(['/', '\\']).next())
+        .filter(|name| !name.is_empty())
+    else {
         return plain;
     };
     let mut encoded = String::with_capacity(name.len());
@@ -187,10 +224,18 @@ mod tests {
 
     #[test]
     fn names_cannot_leave_their_header() {
-        let text = |name| disposition("inline", name).to_str().map(str::to_owned).unwrap_or_default();
+        let text = |name| {
+            disposition("inline", name)
+                .to_str()
+                .map(str::to_owned)
+                .unwrap_or_default()
+        };
         assert_eq!(text(None), "inline");
         assert_eq!(text(Some("dir/a b.txt")), "inline; filename*=UTF-8''a%20b.txt");
-        assert_eq!(text(Some("x\"\r\nset-cookie: a")), "inline; filename*=UTF-8''x%22%0D%0Aset-cookie%3A%20a");
+        assert_eq!(
+            text(Some("x\"\r\nset-cookie: a")),
+            "inline; filename*=UTF-8''x%22%0D%0Aset-cookie%3A%20a"
+        );
         assert_eq!(text(Some("é")), "inline; filename*=UTF-8''%C3%A9");
     }
 }

@@ -16,15 +16,27 @@ pub(super) enum Wanted {
 
 /// Reads the header for a content of `size` bytes.
 pub(super) fn wanted(header: Option<&str>, size: u64) -> Wanted {
-    let Some(spec) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else { return Wanted::All };
-    let Some((first, last)) = spec.split_once('-').map(|(first, last)| (first.trim(), last.trim())) else {
+    let Some(spec) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else {
         return Wanted::All;
     };
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok());
+    let Some((first, last)) = spec
+        .split_once('-')
+        .map(|(first, last)| (first.trim(), last.trim()))
+    else {
+        return Wanted::All;
+    };
+    let number = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| text.parse::<u64>().ok())
+    };
     let range = match (first, last) {
         ("", suffix) => match number(suffix) {
             Some(Some(0)) => return Wanted::Unsatisfiable,
-            Some(Some(length)) => ByteRange { start: size.saturating_sub(length), end: None },
+            Some(Some(length)) => ByteRange {
+                start: size.saturating_sub(length),
+                end: None,
+            },
             _ => return Wanted::All,
         },
         (first, "") => match number(first) {
@@ -32,7 +44,10 @@ pub(super) fn wanted(header: Option<&str>, size: u64) -> Wanted {
             _ => return Wanted::All,
         },
         (first, last) => match (number(first).flatten(), number(last).flatten()) {
-            (Some(start), Some(last)) if start <= last => ByteRange { start, end: Some(last.saturating_add(1)) },
+            (Some(start), Some(last)) if start <= last => ByteRange {
+                start,
+                end: Some(last.saturating_add(1)),
+            },
             _ => return Wanted::All,
         },
     };

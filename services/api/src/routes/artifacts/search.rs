@@ -1,6 +1,8 @@
 //! Search and statistics. The store narrows to a scope; everything else is decided on the metadata documents.
 
-use ag_artifacts::{ArtifactMeta, RawSearch, SearchError, SearchQuery, SearchScope, search_response, stats_response};
+use ag_artifacts::{
+    ArtifactMeta, RawSearch, SearchError, SearchQuery, SearchScope, search_response, stats_response,
+};
 use ag_store::{ArtifactFilter, ArtifactRow};
 use axum::Json;
 use serde_json::Value;
@@ -99,8 +101,14 @@ pub(super) async fn answer(
     }
     let filter = match &query.scope {
         SearchScope::All => ArtifactFilter::default(),
-        SearchScope::Run { run_id } => ArtifactFilter { run_ids: vec![run_id.clone()], ..ArtifactFilter::default() },
-        SearchScope::Session { session_id, memory_run_id } => ArtifactFilter {
+        SearchScope::Run { run_id } => ArtifactFilter {
+            run_ids: vec![run_id.clone()],
+            ..ArtifactFilter::default()
+        },
+        SearchScope::Session {
+            session_id,
+            memory_run_id,
+        } => ArtifactFilter {
             run_ids: vec![memory_run_id.clone()],
             or_session_id: Some(session_id.clone()),
             ..ArtifactFilter::default()

@@ -38,12 +38,23 @@ pub(super) async fn store(
     content: Bytes,
 ) -> ApiResult<Stored> {
     let owner = session_owner(ctx, session_id).await?;
-    let new = NewArtifact { run_id: Some(owner.id.clone()), content_type, tags, ..NewArtifact::default() };
+    let new = NewArtifact {
+        run_id: Some(owner.id.clone()),
+        content_type,
+        tags,
+        ..NewArtifact::default()
+    };
     let stored = store_artifact(&**ctx.blobs(), ctx.scope(), new, content, ctx.now()).await;
     let (metadata, row) = stored.map_err(|error| ApiError::internal("storing an artifact", &error))?;
     ctx.store().put_artifact(ctx.scope(), row).await?;
     let artifact = canonical_reference(&metadata);
-    Ok(Stored { ok: true, run_id: owner.id, artifact, metadata, attachment: None })
+    Ok(Stored {
+        ok: true,
+        run_id: owner.id,
+        artifact,
+        metadata,
+        attachment: None,
+    })
 }
 
 /// The session a file is stored for.

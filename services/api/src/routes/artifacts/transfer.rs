@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use ag_artifacts::{AccessAction, BlobId, ByteRange, UploadTags, declared_or_guessed, file_name, import_tags};
+use ag_artifacts::{
+    AccessAction, BlobId, ByteRange, UploadTags, declared_or_guessed, file_name, import_tags,
+};
 use ag_pyvalue::opt_str;
 use ag_tools::workspace::{PathError, Roots};
 use ag_types::Object;
@@ -42,7 +44,10 @@ struct ImportSource {
 
 impl NestedFields for ImportSource {
     fn read(fields: &mut Fields<'_>) -> Self {
-        Self { kind: fields.optional("kind", string()), path: fields.optional("path", string()) }
+        Self {
+            kind: fields.optional("kind", string()),
+            path: fields.optional("path", string()),
+        }
     }
 }
 
@@ -89,7 +94,10 @@ pub(super) async fn import_artifact(
         if kind.trim() != "workspace_path" {
             return Err(ApiError::bad_request("source.kind must be 'workspace_path'"));
         }
-        import.path = source.path.filter(|path| !path.trim().is_empty()).unwrap_or(import.path);
+        import.path = source
+            .path
+            .filter(|path| !path.trim().is_empty())
+            .unwrap_or(import.path);
     }
     let mut extra: Vec<(String, String)> = Vec::new();
     for (name, value) in request.tags.unwrap_or_default() {
@@ -97,10 +105,14 @@ pub(super) async fn import_artifact(
     }
     let named = [("purpose", request.purpose), ("pin_id", request.pin_id)];
     for (name, value) in named {
-        let value = value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let value = value
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty());
         extra.extend(value.map(|value| (name.to_owned(), value)));
     }
-    Ok(Json(bring_in(&ctx, import, "run_input", "Artifact", &extra).await?))
+    Ok(Json(
+        bring_in(&ctx, import, "run_input", "Artifact", &extra).await?,
+    ))
 }
 
 /// Body of an ingest.
@@ -141,7 +153,11 @@ async fn bring_in(
     let max = ctx.state().config().limits.attachment_bytes();
     let path = import.path;
     let (shown, bytes) = blocking(move || read(&roots, &path, max, word)).await??;
-    let filename = import.filename.as_deref().and_then(file_name).or_else(|| file_name(&shown));
+    let filename = import
+        .filename
+        .as_deref()
+        .and_then(file_name)
+        .or_else(|| file_name(&shown));
     let filename = filename.unwrap_or_else(|| shown.clone());
     let content_type = declared_or_guessed(import.content_type.as_deref(), &filename);
     let facts = UploadTags {
@@ -151,7 +167,11 @@ async fn bring_in(
         sha256: &BlobId::of(&bytes).to_string(),
         content_type: &content_type,
     };
-    let tags = import_tags(kind, facts, extra.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let tags = import_tags(
+        kind,
+        facts,
+        extra.iter().map(|(name, value)| (name.as_str(), value.as_str())),
+    );
     store(ctx, session_id, content_type, tags, bytes).await
 }
 
@@ -160,7 +180,9 @@ fn read(roots: &Roots, path: &str, max: u64, word: &str) -> ApiResult<(String, B
     let real = roots.resolve(path)?;
     let shown = roots.virtual_path(&real);
     roots.check_ignored(&real, &shown)?;
-    let found = real.metadata().map_err(|_| ApiError::not_found("File not found"))?;
+    let found = real
+        .metadata()
+        .map_err(|_| ApiError::not_found("File not found"))?;
     if !found.is_file() {
         return Err(ApiError::bad_request("Path is not a file"));
     }
@@ -168,7 +190,8 @@ fn read(roots: &Roots, path: &str, max: u64, word: &str) -> ApiResult<(String, B
     if found.len() > max {
         return Err(too_large(found.len()));
     }
-    let bytes = std::fs::read(&real).map_err(|error| ApiError::internal("reading a workspace file", &error))?;
+    let bytes =
+        std::fs::read(&real).map_err(|error| ApiError::internal("reading a workspace file", &error))?;
     // It may have grown since.
     match bytes.len() as u64 {
         size if size > max => Err(too_large(size)),
@@ -202,7 +225,9 @@ impl Request for ExportArtifact {
         let run_id = reader.path().required("run_id", string());
         let artifact_id = reader.path().required("artifact_id", string());
         let mut body = reader.body();
-        let path = body.optional("path", string()).filter(|path| !path.trim().is_empty());
+        let path = body
+            .optional("path", string())
+            .filter(|path| !path.trim().is_empty());
         let destination = body.optional("destination", string());
         Self {
             run_id,
@@ -234,7 +259,8 @@ pub(super) async fn export_artifact(
     let roots = request.scope.roots(ctx.state().config());
     let path = request.path.unwrap_or_default();
     let (overwrite, parents) = (request.overwrite, request.create_parent_dirs);
-    let prepared = blocking(move || prepare(&roots, &path, overwrite, parents).map(|target| (roots, path, target)));
+    let prepared =
+        blocking(move || prepare(&roots, &path, overwrite, parents).map(|target| (roots, path, target)));
     let (roots, path, target) = prepared.await??;
     let reader = content::open(&ctx, &meta, ByteRange::ALL).await?;
     let temporary = target.with_file_name(format!(".{}.tmp", ctx.ids().hex32()));
@@ -243,7 +269,9 @@ pub(super) async fn export_artifact(
     let moved = match written {
         Ok(bytes) => {
             let (from, to) = (temporary.clone(), target.clone());
-            blocking(move || place(&roots, &path, &from, &to, overwrite)).await?.map(|shown| (shown, bytes))
+            blocking(move || place(&roots, &path, &from, &to, overwrite))
+                .await?
+                .map(|shown| (shown, bytes))
         }
         Err(error) => Err(failed(&error)),
     };
@@ -290,7 +318,10 @@ fn prepare(roots: &Roots, path: &str, overwrite: bool, create_parents: bool) -> 
 /// Moves the written file to its place, if the path still means that place; returns the virtual path.
 fn place(roots: &Roots, path: &str, from: &Path, to: &Path, overwrite: bool) -> ApiResult<String> {
     if roots.resolve(path)? != to {
-        return Err(PathError::Escapes { path: path.to_owned() }.into());
+        return Err(PathError::Escapes {
+            path: path.to_owned(),
+        }
+        .into());
     }
     let moved = match overwrite {
         true => std::fs::rename(from, to),
@@ -309,7 +340,11 @@ fn exists() -> ApiError {
 }
 
 async fn write(mut stream: ag_artifacts::ByteStream, to: &Path) -> std::io::Result<u64> {
-    let mut file = tokio::fs::OpenOptions::new().write(true).create_new(true).open(to).await?;
+    let mut file = tokio::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(to)
+        .await?;
     let mut written = 0;
     while let Some(chunk) = stream.next().await {
         let chunk = chunk?;

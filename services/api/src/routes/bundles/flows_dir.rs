@@ -21,7 +21,12 @@ impl FlowsDir {
     /// `migrate` (architecture D18).
     pub(super) fn of(config: &Config, scope: &TenantScope) -> Option<Self> {
         let embedded = config.store_backend() == StoreBackend::Sqlite && scope.plane == PlaneId::ROOT;
-        config.workflows.flows_dir.as_deref().filter(|_| embedded).map(Self::new)
+        config
+            .workflows
+            .flows_dir
+            .as_deref()
+            .filter(|_| embedded)
+            .map(Self::new)
     }
 
     pub(super) fn new(path: &Path) -> Self {
@@ -88,7 +93,11 @@ impl FlowsDir {
 
 /// Reads a bundle file. The text names no folder of the host.
 pub(super) fn open(path: &Path, limits: &Limits) -> Result<Package, String> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
     if size > limits.max_archive_bytes {
         return Err(format!("{size} bytes are more than {}", limits.max_archive_bytes));

@@ -31,7 +31,10 @@ impl Request for ListBundles {
     }
 }
 
-pub(super) async fn list_bundles(ctx: CallContext, Input(request): Input<ListBundles>) -> ApiResult<Json<Value>> {
+pub(super) async fn list_bundles(
+    ctx: CallContext,
+    Input(request): Input<ListBundles>,
+) -> ApiResult<Json<Value>> {
     let registry = ctx.workflows().current(ctx.scope()).await?;
     let deprecation = |bundle: &str, flow: &str| deprecation_of(&registry, bundle, flow);
     Ok(Json(listing::bundles(&registry.index, request.0, &deprecation)))
@@ -49,7 +52,11 @@ impl Request for FlowPath {
         let bundle_id = reader.path().required("bundle_id", string());
         let flow_id = reader.path().required("flow_id", string());
         let bundle_version = reader.query().optional("bundle_version", string());
-        Self { bundle_id, flow_id, bundle_version }
+        Self {
+            bundle_id,
+            flow_id,
+            bundle_version,
+        }
     }
 }
 
@@ -63,13 +70,23 @@ impl Request for BundlePath {
     fn read(reader: &mut Reader) -> Self {
         let bundle_id = reader.path().required("bundle_id", string());
         let bundle_version = reader.query().optional("bundle_version", string());
-        Self { bundle_id, bundle_version }
+        Self {
+            bundle_id,
+            bundle_version,
+        }
     }
 }
 
-pub(super) async fn get_bundle(ctx: CallContext, Input(request): Input<BundlePath>) -> ApiResult<Json<Value>> {
+pub(super) async fn get_bundle(
+    ctx: CallContext,
+    Input(request): Input<BundlePath>,
+) -> ApiResult<Json<Value>> {
     let registry = ctx.workflows().current(ctx.scope()).await?;
-    let bundle = select_bundle(&registry.index, &request.bundle_id, request.bundle_version.as_deref())?;
+    let bundle = select_bundle(
+        &registry.index,
+        &request.bundle_id,
+        request.bundle_version.as_deref(),
+    )?;
     let loaded = load(&ctx, &registry, &bundle).await?;
     let deprecation = |bundle: &str, flow: &str| deprecation_of(&registry, bundle, flow);
     Ok(Json(listing::bundle(&loaded.bundle, &deprecation)))
@@ -85,9 +102,16 @@ pub(super) struct FlowAnswer {
 
 impl FlowAnswer {
     /// The document of a resolved flow.
-    pub(super) async fn of(ctx: &CallContext, registry: &PlaneRegistry, flow: &ResolvedFlow) -> ApiResult<Self> {
+    pub(super) async fn of(
+        ctx: &CallContext,
+        registry: &PlaneRegistry,
+        flow: &ResolvedFlow,
+    ) -> ApiResult<Self> {
         let document = document(ctx, registry, flow).await?;
-        Ok(Self { identity: identity(flow), flow: document })
+        Ok(Self {
+            identity: identity(flow),
+            flow: document,
+        })
     }
 }
 
@@ -121,7 +145,11 @@ fn identity(flow: &ResolvedFlow) -> Object {
     listing::flow_identity(&flow.bundle.bundle_id, &flow.bundle.bundle_version, &flow.flow_id)
 }
 
-async fn document(ctx: &CallContext, registry: &PlaneRegistry, flow: &ResolvedFlow) -> ApiResult<Arc<Object>> {
+async fn document(
+    ctx: &CallContext,
+    registry: &PlaneRegistry,
+    flow: &ResolvedFlow,
+) -> ApiResult<Arc<Object>> {
     let loaded = load(ctx, registry, &flow.bundle).await?;
     let document = loaded.bundle.flow(&flow.flow_id).cloned();
     document.ok_or_else(|| ApiError::internal("bundle without a flow of its manifest", &flow.workflow_id()))
@@ -133,13 +161,16 @@ async fn load(
     bundle: &ResolvedBundle,
 ) -> ApiResult<Arc<LoadedBundle>> {
     let entry = registry.index.get(&bundle.bundle_id, &bundle.bundle_version);
-    let entry = entry.ok_or_else(|| ApiError::not_found(format!("Bundle '{}' not found", bundle.bundle_ref())))?;
+    let entry =
+        entry.ok_or_else(|| ApiError::not_found(format!("Bundle '{}' not found", bundle.bundle_ref())))?;
     Ok(ctx.workflows().bundle(ctx.scope(), &entry.sha256).await?)
 }
 
 fn deprecation_of(registry: &PlaneRegistry, bundle: &str, flow: &str) -> Option<listing::Deprecation> {
-    registry.deprecation(bundle, flow).map(|found| listing::Deprecation {
-        deprecated_at: found.deprecated_at.clone(),
-        reason: found.reason.clone(),
-    })
+    registry
+        .deprecation(bundle, flow)
+        .map(|found| listing::Deprecation {
+            deprecated_at: found.deprecated_at.clone(),
+            reason: found.reason.clone(),
+        })
 }

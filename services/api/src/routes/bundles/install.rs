@@ -60,7 +60,9 @@ impl From<InstallFailure> for ApiError {
         match failure {
             InstallFailure::Refused(error) => Self::new(status_of(error.status()), error.to_string()),
             InstallFailure::Store(error) => error.into(),
-            InstallFailure::Blob(_) | InstallFailure::Task(_) => Self::internal("installing a bundle", &failure),
+            InstallFailure::Blob(_) | InstallFailure::Task(_) => {
+                Self::internal("installing a bundle", &failure)
+            }
         }
     }
 }
@@ -141,7 +143,11 @@ impl Installer {
             }
         }
         let (stored, package) = self.checked(package, source).await?;
-        let mode = if overwrite { PutMode::Upsert } else { PutMode::Create };
+        let mode = if overwrite {
+            PutMode::Upsert
+        } else {
+            PutMode::Create
+        };
         match self.put(&package, &stored, mode).await? {
             PutOutcome::Exists => Err(InstallError::AlreadyInstalled(name).into()),
             PutOutcome::Written { .. } | PutOutcome::Missing => Ok(stored.record.load_error),
@@ -179,17 +185,24 @@ impl Installer {
         stored: &StoredBundle,
         mode: PutMode,
     ) -> Result<PutOutcome, InstallFailure> {
-        self.blobs.put(&blob_scope(&self.scope), package.bytes().clone()).await?;
+        self.blobs
+            .put(&blob_scope(&self.scope), package.bytes().clone())
+            .await?;
         let document = Document {
             id: package.manifest().bundle_ref(),
             body: serde_json::to_string(stored).unwrap_or_default(),
             updated_at: self.now,
         };
-        Ok(self.store.put_document(&self.scope, DocumentKind::Bundle, document, mode).await?)
+        Ok(self
+            .store
+            .put_document(&self.scope, DocumentKind::Bundle, document, mode)
+            .await?)
     }
 
     async fn row(&self, reference: &str) -> Result<Option<Document>, StoreError> {
-        self.store.document(&self.scope, DocumentKind::Bundle, reference).await
+        self.store
+            .document(&self.scope, DocumentKind::Bundle, reference)
+            .await
     }
 
     /// All rows that can be read, by `id@version`.
@@ -203,19 +216,30 @@ impl Installer {
     }
 
     /// Removes one version of a bundle, or all, with their files; returns how many there were.
-    pub(super) async fn remove(&self, bundle_id: &str, version: Option<&str>) -> Result<usize, InstallFailure> {
+    pub(super) async fn remove(
+        &self,
+        bundle_id: &str,
+        version: Option<&str>,
+    ) -> Result<usize, InstallFailure> {
         let (_, documents) = self.store.documents(&self.scope, DocumentKind::Bundle).await?;
         let mut removed = 0;
         for document in documents {
-            let Some((id, found)) = document.id.split_once('@') else { continue };
+            let Some((id, found)) = document.id.split_once('@') else {
+                continue;
+            };
             if id != bundle_id || version.is_some_and(|version| version != found) {
                 continue;
             }
             if let Some(dir) = self.dir.clone() {
-                let (id, version, limits) = (id.to_owned(), found.to_owned(), self.workflows.limits().clone());
+                let (id, version, limits) =
+                    (id.to_owned(), found.to_owned(), self.workflows.limits().clone());
                 tokio::task::spawn_blocking(move || dir.remove(&id, &version, &limits)).await?;
             }
-            if self.store.delete_document(&self.scope, DocumentKind::Bundle, &document.id).await? {
+            if self
+                .store
+                .delete_document(&self.scope, DocumentKind::Bundle, &document.id)
+                .await?
+            {
                 removed += 1;
             }
         }

@@ -64,9 +64,16 @@ pub(super) async fn deprecate_bundle(
         body: serde_json::to_string(&record).unwrap_or_default(),
         updated_at: ctx.now(),
     };
-    ctx.store().put_document(ctx.scope(), DocumentKind::Deprecation, document, PutMode::Upsert).await?;
+    ctx.store()
+        .put_document(ctx.scope(), DocumentKind::Deprecation, document, PutMode::Upsert)
+        .await?;
     ctx.workflows().reload(ctx.scope()).await?;
-    Ok(Json(Deprecated { ok: true, bundle_id: request.bundle_id, flow_id, record }))
+    Ok(Json(Deprecated {
+        ok: true,
+        bundle_id: request.bundle_id,
+        flow_id,
+        record,
+    }))
 }
 
 #[derive(Serialize)]
@@ -84,18 +91,30 @@ pub(super) async fn undeprecate_bundle(
     if is_catalog_id(&request.bundle_id) {
         return Err(SelectError::CatalogBundle.into());
     }
-    let flow_id = request.flow_id.as_deref().and_then(filled).unwrap_or(ALL).to_owned();
+    let flow_id = request
+        .flow_id
+        .as_deref()
+        .and_then(filled)
+        .unwrap_or(ALL)
+        .to_owned();
     // No bundle has such an id, and databases refuse to look for one.
     let nameless = |id: &str| id.contains(['\0', '\n']);
     let removed = match nameless(&request.bundle_id) || nameless(&flow_id) {
         true => false,
         false => {
             let id = key(&request.bundle_id, &flow_id);
-            ctx.store().delete_document(ctx.scope(), DocumentKind::Deprecation, &id).await?
+            ctx.store()
+                .delete_document(ctx.scope(), DocumentKind::Deprecation, &id)
+                .await?
         }
     };
     ctx.workflows().reload(ctx.scope()).await?;
-    Ok(Json(Undeprecated { ok: true, bundle_id: request.bundle_id, flow_id, removed }))
+    Ok(Json(Undeprecated {
+        ok: true,
+        bundle_id: request.bundle_id,
+        flow_id,
+        removed,
+    }))
 }
 
 fn key(bundle_id: &str, flow_id: &str) -> String {

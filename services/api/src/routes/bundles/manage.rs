@@ -25,7 +25,10 @@ pub(super) struct UploadBundle {
 
 impl FormFields for UploadBundle {
     fn read(fields: &mut Fields<'_>) -> Self {
-        Self { overwrite: fields.or("overwrite", boolean(), false), reload: fields.or("reload", boolean(), true) }
+        Self {
+            overwrite: fields.or("overwrite", boolean(), false),
+            reload: fields.or("reload", boolean(), true),
+        }
     }
 }
 
@@ -76,7 +79,9 @@ pub(super) async fn remove_bundle(
 ) -> ApiResult<Json<Removed>> {
     let removal = removal(&request)?;
     let installer = Installer::of(&ctx);
-    let removed = installer.remove(&removal.bundle_id, removal.bundle_version.as_deref()).await?;
+    let removed = installer
+        .remove(&removal.bundle_id, removal.bundle_version.as_deref())
+        .await?;
     if removed == 0 {
         return Err(SelectError::BundleNotFound(removal.bundle_ref()).into());
     }
@@ -103,7 +108,10 @@ fn removal(request: &RemoveBundle) -> Result<Removal, SelectError> {
         return Err(SelectError::RemovalVersionConflict);
     }
     let version = bundle.version.or(asked);
-    Ok(Removal { bundle_id: bundle.bundle_id.to_owned(), bundle_version: version.map(str::to_owned) })
+    Ok(Removal {
+        bundle_id: bundle.bundle_id.to_owned(),
+        bundle_version: version.map(str::to_owned),
+    })
 }
 
 #[derive(Serialize)]
@@ -118,11 +126,18 @@ pub(super) async fn reload_bundles(ctx: CallContext) -> ApiResult<Json<Reloaded>
     if let Err(error) = installer.scan().await {
         return Err(match error {
             FlowsDirError::Store(error) => error.into(),
-            other => ctx.failed("Failed to reload bundles: the bundle folder cannot be read", &other),
+            other => ctx.failed(
+                "Failed to reload bundles: the bundle folder cannot be read",
+                &other,
+            ),
         });
     }
     let registry = installer.reload().await?;
     let bundle_ids: Vec<String> = registry.index.ids().map(str::to_owned).collect();
     let count = bundle_ids.len();
-    Ok(Json(Reloaded { ok: true, bundle_ids, count }))
+    Ok(Json(Reloaded {
+        ok: true,
+        bundle_ids,
+        count,
+    }))
 }

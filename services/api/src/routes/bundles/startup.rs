@@ -85,7 +85,9 @@ pub async fn install_flows_dir(
 impl Installer {
     /// Makes the rows agree with the bundle folder.
     pub(super) async fn scan(&self) -> Result<FlowsDirReport, FlowsDirError> {
-        let Some(dir) = self.dir().cloned() else { return Ok(FlowsDirReport::default()) };
+        let Some(dir) = self.dir().cloned() else {
+            return Ok(FlowsDirReport::default());
+        };
         let listed = tokio::task::spawn_blocking(move || dir.ensure().and_then(|()| dir.files())).await;
         let files = listed.map_err(InstallFailure::from)??;
         let mut scan = Scan::new(self).await?;
@@ -96,7 +98,11 @@ impl Installer {
             match opened.map_err(InstallFailure::from)? {
                 Ok(package) => scan.take(package, Source::FlowsDir).await?,
                 Err(reason) => {
-                    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    let name = path
+                        .file_name()
+                        .unwrap_or_default()
+                        .to_string_lossy()
+                        .into_owned();
                     tracing::warn!(file = name, reason, "skipping a file that is no bundle");
                     scan.report.broken.push((name, reason));
                 }
@@ -116,7 +122,12 @@ struct Scan<'a> {
 impl<'a> Scan<'a> {
     async fn new(installer: &'a Installer) -> Result<Self, StoreError> {
         let known = installer.rows().await?;
-        Ok(Self { installer, known, seen: HashSet::new(), report: FlowsDirReport::default() })
+        Ok(Self {
+            installer,
+            known,
+            seen: HashSet::new(),
+            report: FlowsDirReport::default(),
+        })
     }
 
     async fn take(&mut self, package: ag_bundles::Package, source: Source) -> Result<(), FlowsDirError> {
@@ -131,7 +142,11 @@ impl<'a> Scan<'a> {
             tracing::warn!(bundle = reference, reason, "bundle installed but not usable");
             self.report.broken.push((reference.clone(), reason.clone()));
         }
-        let row = self.known.iter().find(|(id, _)| *id == reference).map(|(_, row)| row);
+        let row = self
+            .known
+            .iter()
+            .find(|(id, _)| *id == reference)
+            .map(|(_, row)| row);
         let same = row.is_some_and(|row| {
             row.record.sha256 == stored.record.sha256
                 && row.record.load_error == stored.record.load_error
@@ -146,7 +161,10 @@ impl<'a> Scan<'a> {
 
     /// Drops rows whose file is gone, and the shipped ones, which a configured folder replaces.
     async fn finish(mut self) -> Result<FlowsDirReport, FlowsDirError> {
-        let gone = self.known.iter().filter(|(id, row)| row.source != Source::Upload && !self.seen.contains(id));
+        let gone = self
+            .known
+            .iter()
+            .filter(|(id, row)| row.source != Source::Upload && !self.seen.contains(id));
         for (id, _) in gone {
             let Installer { store, scope, .. } = self.installer;
             if store.delete_document(scope, DocumentKind::Bundle, id).await? {

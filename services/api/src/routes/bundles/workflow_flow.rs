@@ -27,7 +27,11 @@ impl Request for WorkflowPath {
 #[serde(untagged)]
 pub(super) enum WorkflowAnswer {
     Bundle(FlowAnswer),
-    Dynamic { workflow_id: String, flow: Value, source: &'static str },
+    Dynamic {
+        workflow_id: String,
+        flow: Value,
+        source: &'static str,
+    },
 }
 
 pub(super) async fn get_workflow_flow(
@@ -36,18 +40,27 @@ pub(super) async fn get_workflow_flow(
 ) -> ApiResult<Json<WorkflowAnswer>> {
     let registry = ctx.workflows().current(ctx.scope()).await?;
     match select_inspection(&registry.index, &workflow_id)? {
-        Target::Flow(flow) => Ok(Json(WorkflowAnswer::Bundle(FlowAnswer::of(&ctx, &registry, &flow).await?))),
+        Target::Flow(flow) => Ok(Json(WorkflowAnswer::Bundle(
+            FlowAnswer::of(&ctx, &registry, &flow).await?,
+        ))),
         // Databases refuse to look for an id with U+0000.
         Target::Dynamic(id) if id.contains('\0') => Err(SelectError::WorkflowNotFound(id).into()),
         Target::Dynamic(id) => {
-            let document = ctx.store().document(ctx.scope(), DocumentKind::DynamicFlow, &id).await?;
+            let document = ctx
+                .store()
+                .document(ctx.scope(), DocumentKind::DynamicFlow, &id)
+                .await?;
             let document = document.ok_or_else(|| SelectError::WorkflowNotFound(id.clone()))?;
             let mut flow: Value = serde_json::from_str(&document.body)
                 .map_err(|error| ApiError::internal("stored dynamic flow", &error))?;
             if let Some(interval) = current_interval(&ctx, &id).await? {
                 fill_interval(&mut flow, &interval);
             }
-            Ok(Json(WorkflowAnswer::Dynamic { workflow_id: id, flow, source: "dynamic" }))
+            Ok(Json(WorkflowAnswer::Dynamic {
+                workflow_id: id,
+                flow,
+                source: "dynamic",
+            }))
         }
     }
 }
@@ -61,17 +74,26 @@ async fn current_interval(ctx: &CallContext, workflow_id: &str) -> ApiResult<Opt
         limit: 1,
         ..RunFilter::default()
     };
-    let Some(found) = ctx.store().runs(ctx.scope(), filter).await?.pop() else { return Ok(None) };
-    let Some(run) = ctx.store().run(ctx.scope(), found.head.run_id).await? else { return Ok(None) };
+    let Some(found) = ctx.store().runs(ctx.scope(), filter).await?.pop() else {
+        return Ok(None);
+    };
+    let Some(run) = ctx.store().run(ctx.scope(), found.head.run_id).await? else {
+        return Ok(None);
+    };
     let vars: Object = serde_json::from_str(&run.columns.vars)
         .map_err(|error| ApiError::internal("stored run variables", &error))?;
-    let interval = vars.get("_meta").and_then(|meta| meta.pointer("/schedule/interval"));
+    let interval = vars
+        .get("_meta")
+        .and_then(|meta| meta.pointer("/schedule/interval"));
     Ok(interval.filter(|interval| interval.is_string()).cloned())
 }
 
 fn fill_interval(flow: &mut Value, interval: &Value) {
     let nodes = flow.get_mut("nodes").and_then(Value::as_array_mut);
-    let waits = nodes.into_iter().flatten().filter(|node| node["id"] == json!("wait_interval"));
+    let waits = nodes
+        .into_iter()
+        .flatten()
+        .filter(|node| node["id"] == json!("wait_interval"));
     for node in waits {
         if let Some(schedule) = node.pointer_mut("/data/eventConfig/schedule") {
             *schedule = interval.clone();

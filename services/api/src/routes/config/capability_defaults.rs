@@ -21,13 +21,23 @@ impl From<RouteError> for ApiError {
 }
 
 pub(super) async fn get_capability_defaults(ctx: CallContext) -> ApiResult<Json<Value>> {
-    Ok(Json(ModelServices::of(&ctx)?.resolver.routes().rows(ctx.scope()).await?))
+    Ok(Json(
+        ModelServices::of(&ctx)?
+            .resolver
+            .routes()
+            .rows(ctx.scope())
+            .await?,
+    ))
 }
 
 /// `kind.modality` or `kind.modality.task`.
 fn key(reader: &mut Reader, with_task: bool) -> String {
     let mut path = reader.path();
-    let mut key = format!("{}.{}", path.required("kind", string()).trim(), path.required("modality", string()).trim());
+    let mut key = format!(
+        "{}.{}",
+        path.required("kind", string()).trim(),
+        path.required("modality", string()).trim()
+    );
     if with_task {
         key.push('.');
         key.push_str(path.required("task", string()).trim());
@@ -98,11 +108,19 @@ pub(super) async fn clear_capability_task_default(
 }
 
 async fn set(ctx: CallContext, key: &str, body: Object) -> ApiResult<Json<Value>> {
-    ModelServices::of(&ctx)?.resolver.routes().set(ctx.scope(), key, &Value::Object(body)).await?;
+    ModelServices::of(&ctx)?
+        .resolver
+        .routes()
+        .set(ctx.scope(), key, &Value::Object(body))
+        .await?;
     get_capability_defaults(ctx).await
 }
 
 async fn clear(ctx: CallContext, key: &str) -> ApiResult<Json<Value>> {
-    ModelServices::of(&ctx)?.resolver.routes().clear(ctx.scope(), key).await?;
+    ModelServices::of(&ctx)?
+        .resolver
+        .routes()
+        .clear(ctx.scope(), key)
+        .await?;
     get_capability_defaults(ctx).await
 }

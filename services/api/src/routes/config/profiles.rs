@@ -133,7 +133,10 @@ async fn find(store: &dyn Documents, scope: &TenantScope, id: &str) -> Result<Op
         let profile = document.as_ref().and_then(read);
         let seen = |profile: &Profile| home.plane == scope.plane || profile.scope == ProfileScope::Gateway;
         if let Some(profile) = profile.filter(seen) {
-            return Ok(Some(Found { profile, home: home.clone() }));
+            return Ok(Some(Found {
+                profile,
+                home: home.clone(),
+            }));
         }
     }
     Ok(None)
@@ -149,12 +152,23 @@ fn read(document: &Document) -> Option<Profile> {
 
 /// All connections that the caller sees, by id.
 pub(in crate::routes) async fn visible(ctx: &CallContext) -> ApiResult<Vec<Profile>> {
-    let (_, documents) = ctx.store().documents(ctx.scope(), DocumentKind::EndpointProfile).await?;
+    let (_, documents) = ctx
+        .store()
+        .documents(ctx.scope(), DocumentKind::EndpointProfile)
+        .await?;
     let mut profiles: Vec<Profile> = documents.iter().filter_map(read).collect();
     if ctx.scope().plane != PlaneId::ROOT {
-        let (_, shared) = ctx.store().documents(&TenantScope::root(), DocumentKind::EndpointProfile).await?;
-        let shared = shared.iter().filter_map(read).filter(|profile| profile.scope == ProfileScope::Gateway);
-        let shared: Vec<Profile> = shared.filter(|shared| profiles.iter().all(|own| own.id != shared.id)).collect();
+        let (_, shared) = ctx
+            .store()
+            .documents(&TenantScope::root(), DocumentKind::EndpointProfile)
+            .await?;
+        let shared = shared
+            .iter()
+            .filter_map(read)
+            .filter(|profile| profile.scope == ProfileScope::Gateway);
+        let shared: Vec<Profile> = shared
+            .filter(|shared| profiles.iter().all(|own| own.id != shared.id))
+            .collect();
         profiles.extend(shared);
     }
     profiles.sort_by(|a, b| a.id.cmp(&b.id));
@@ -163,14 +177,23 @@ pub(in crate::routes) async fn visible(ctx: &CallContext) -> ApiResult<Vec<Profi
 
 /// The enabled connection that a provider name means, if it has the form of one.
 pub(in crate::routes) async fn named(ctx: &CallContext, provider: &str) -> ApiResult<Option<Profile>> {
-    let Some(id) = provider.trim().strip_prefix(PREFIX) else { return Ok(None) };
+    let Some(id) = provider.trim().strip_prefix(PREFIX) else {
+        return Ok(None);
+    };
     let found = find(ctx.store(), ctx.scope(), id).await?;
     Ok(found.map(|found| found.profile).filter(|profile| profile.enabled))
 }
 
 async fn put(ctx: &CallContext, home: &TenantScope, profile: &Profile, now: Timestamp) -> ApiResult<()> {
-    let body = serde_json::to_string(profile).map_err(|error| crate::ApiError::internal("connection", &error))?;
-    let document = Document { id: profile.id.clone(), body, updated_at: now };
-    ctx.store().put_document(home, DocumentKind::EndpointProfile, document, PutMode::Upsert).await?;
+    let body =
+        serde_json::to_string(profile).map_err(|error| crate::ApiError::internal("connection", &error))?;
+    let document = Document {
+        id: profile.id.clone(),
+        body,
+        updated_at: now,
+    };
+    ctx.store()
+        .put_document(home, DocumentKind::EndpointProfile, document, PutMode::Upsert)
+        .await?;
     Ok(())
 }

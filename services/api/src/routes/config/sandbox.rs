@@ -82,7 +82,10 @@ pub(super) async fn generate_text(
         return Err(ApiError::bad_request(TEXT_ONLY));
     }
     let services = ModelServices::of(&ctx)?;
-    let (provider, model) = (request.provider.trim().to_owned(), request.model.trim().to_owned());
+    let (provider, model) = (
+        request.provider.trim().to_owned(),
+        request.model.trim().to_owned(),
+    );
     let profile = profiles::named(&ctx, &provider).await?;
     // The default route's own address counts where exactly its pair is asked for.
     let query = ModelQuery {
@@ -92,7 +95,9 @@ pub(super) async fn generate_text(
     };
     let client = match services.resolver.resolve(query).await {
         Ok(resolved) => resolved.client,
-        Err(_) => client(&ctx, &services, &provider, &Overrides::default()).await.map_err(|error| upstream(&error))?,
+        Err(_) => client(&ctx, &services, &provider, &Overrides::default())
+            .await
+            .map_err(|error| upstream(&error))?,
     };
     let chat = ChatRequest {
         model: model.clone(),
@@ -104,7 +109,11 @@ pub(super) async fn generate_text(
         },
         ..ChatRequest::default()
     };
-    let reply = client.chat.chat(chat, CancellationToken::new()).await.map_err(|error| upstream(&error))?;
+    let reply = client
+        .chat
+        .chat(chat, CancellationToken::new())
+        .await
+        .map_err(|error| upstream(&error))?;
     Ok(Json(Generated {
         ok: true,
         capability: request.capability,
@@ -133,8 +142,17 @@ fn usage(usage: Option<&Usage>) -> Value {
 }
 
 async fn messages(ctx: &CallContext, request: &Generate) -> ApiResult<Vec<ChatMessage>> {
-    let mut system = request.system_prompt.clone().unwrap_or_default().trim().to_owned();
-    if let Some(context) = request.client_context.as_ref().filter(|context| !context.is_empty()) {
+    let mut system = request
+        .system_prompt
+        .clone()
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
+    if let Some(context) = request
+        .client_context
+        .as_ref()
+        .filter(|context| !context.is_empty())
+    {
         if !system.is_empty() {
             system.push_str("\n\n");
         }
@@ -167,27 +185,44 @@ async fn attached(ctx: &CallContext, references: &[Object]) -> ApiResult<Vec<Con
     let mut parts = Vec::new();
     let mut left = MAX_ATTACHED_BYTES;
     for reference in references.iter().take(MAX_ATTACHMENTS) {
-        let id = ["$artifact", "artifact_id"].iter().find_map(|key| reference.get(*key)?.as_str());
-        let Some(id) = id.filter(|id| ag_artifacts::is_artifact_id(id)) else { continue };
+        let id = ["$artifact", "artifact_id"]
+            .iter()
+            .find_map(|key| reference.get(*key)?.as_str());
+        let Some(id) = id.filter(|id| ag_artifacts::is_artifact_id(id)) else {
+            continue;
+        };
         let row = ctx.store().artifact(ctx.scope(), id).await?;
         let missing = || ApiError::bad_request(format!("Attachment '{id}' not found"));
-        let meta: ArtifactMeta =
-            row.and_then(|row| serde_json::from_str(&row.meta).ok()).ok_or_else(missing)?;
+        let meta: ArtifactMeta = row
+            .and_then(|row| serde_json::from_str(&row.meta).ok())
+            .ok_or_else(missing)?;
         left = left.checked_sub(meta.size_bytes).ok_or_else(|| {
-            ApiError::too_large(format!("Attachments are larger than {MAX_ATTACHED_BYTES} bytes together"))
+            ApiError::too_large(format!(
+                "Attachments are larger than {MAX_ATTACHED_BYTES} bytes together"
+            ))
         })?;
         let blob = BlobId::parse(&meta.blob_id).ok_or_else(missing)?;
         let read = ctx.blobs().get(&blob_scope(ctx.scope()), &blob).await;
-        let bytes = read.map_err(|error| ApiError::internal("reading an artifact", &error))?.ok_or_else(missing)?;
+        let bytes = read
+            .map_err(|error| ApiError::internal("reading an artifact", &error))?
+            .ok_or_else(missing)?;
         let name = meta.filename().unwrap_or(&meta.artifact_id).to_owned();
         let content_type = meta.content_type.clone();
         parts.push(match ag_artifacts::reference_modality(&content_type) {
-            "image" => ContentPart::Image(MediaSource::Inline { content_type, data: bytes }),
+            "image" => ContentPart::Image(MediaSource::Inline {
+                content_type,
+                data: bytes,
+            }),
             "text" => {
-                let text: String = String::from_utf8_lossy(&bytes).chars().take(MAX_ATTACHED_CHARS).collect();
+                let text: String = String::from_utf8_lossy(&bytes)
+                    .chars()
+                    .take(MAX_ATTACHED_CHARS)
+                    .collect();
                 ContentPart::Text(format!("Attached file {name}:\n{text}"))
             }
-            _ => ContentPart::Text(format!("Attached file {name} ({content_type}) cannot be shown as text.")),
+            _ => ContentPart::Text(format!(
+                "Attached file {name} ({content_type}) cannot be shown as text."
+            )),
         });
     }
     Ok(parts)

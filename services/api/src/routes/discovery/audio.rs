@@ -17,8 +17,9 @@ const UPSTREAM: &str = "abstractvoice.local";
 const MUSIC_UPSTREAM: &str = "abstractmusic.local";
 
 /// Voices of OpenAI's speech models.
-const VOICES: [&str; 11] =
-    ["alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse"];
+const VOICES: [&str; 11] = [
+    "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse",
+];
 /// Formats of OpenAI's speech models.
 const FORMATS: [&str; 6] = ["mp3", "opus", "aac", "flac", "wav", "pcm"];
 
@@ -58,9 +59,18 @@ pub(super) async fn list_voices(
 ) -> ApiResult<Json<Value>> {
     let speech = served(&ctx, &headers, &SPEECH, &request.media).await?;
     let transcription = served(&ctx, &headers, &TRANSCRIPTION, &request.media).await?;
-    let voices: Vec<Value> = speech.providers.iter().flat_map(|(provider, models)| voices(provider, models, request.model.as_deref())).collect();
+    let voices: Vec<Value> = speech
+        .providers
+        .iter()
+        .flat_map(|(provider, models)| voices(provider, models, request.model.as_deref()))
+        .collect();
     let all_of = |list: &[&str]| -> Value {
-        speech.names().into_iter().map(|name| (name.to_owned(), json!(list))).collect::<ag_types::Object>().into()
+        speech
+            .names()
+            .into_iter()
+            .map(|name| (name.to_owned(), json!(list)))
+            .collect::<ag_types::Object>()
+            .into()
     };
     let available = !speech.providers.is_empty();
     let mut providers: Vec<&str> = speech.names().into_iter().chain(transcription.names()).collect();
@@ -99,13 +109,22 @@ pub(super) async fn list_voices(
             "speech_request_contract": "speech_request_v1",
         })));
     }
-    let items = if request.media.providers_only { speech.items(true) } else { voices };
-    let mut echo = object(json!({"providers_only": request.media.providers_only, "compact": request.compact}));
+    let items = if request.media.providers_only {
+        speech.items(true)
+    } else {
+        voices
+    };
+    let mut echo =
+        object(json!({"providers_only": request.media.providers_only, "compact": request.compact}));
     if let Some(model) = request.model {
         echo.insert("model".to_owned(), model.into());
     }
     let catalog = Catalog {
-        kind: if request.media.providers_only { "providers" } else { "voices" },
+        kind: if request.media.providers_only {
+            "providers"
+        } else {
+            "voices"
+        },
         scope: "tts",
         upstream: UPSTREAM,
         available,
@@ -158,7 +177,9 @@ pub(super) async fn list_speech_models(
     let speech = served(&ctx, &headers, &SPEECH, &query).await?;
     let mut raw = model_fields(&speech, "tts_models_by_provider");
     raw.insert("controls".to_owned(), controls());
-    Ok(Json(models(speech, query, "tts", "text to speech", raw).answer(ctx.now())))
+    Ok(Json(
+        models(speech, query, "tts", "text to speech", raw).answer(ctx.now()),
+    ))
 }
 
 pub(super) async fn list_transcription_models(
@@ -168,7 +189,9 @@ pub(super) async fn list_transcription_models(
 ) -> ApiResult<Json<Value>> {
     let transcription = served(&ctx, &headers, &TRANSCRIPTION, &query).await?;
     let raw = model_fields(&transcription, "stt_models_by_provider");
-    Ok(Json(models(transcription, query, "stt", "speech to text", raw).answer(ctx.now())))
+    Ok(Json(
+        models(transcription, query, "stt", "speech to text", raw).answer(ctx.now()),
+    ))
 }
 
 fn model_fields(served: &Served, by_provider: &str) -> ag_types::Object {
@@ -185,10 +208,20 @@ fn model_fields(served: &Served, by_provider: &str) -> ag_types::Object {
     raw
 }
 
-fn models(served: Served, query: MediaQuery, scope: &'static str, what: &str, raw: ag_types::Object) -> Catalog {
+fn models(
+    served: Served,
+    query: MediaQuery,
+    scope: &'static str,
+    what: &str,
+    raw: ag_types::Object,
+) -> Catalog {
     let available = !served.providers.is_empty();
     Catalog {
-        kind: if query.providers_only { "providers" } else { "models" },
+        kind: if query.providers_only {
+            "providers"
+        } else {
+            "models"
+        },
         scope,
         upstream: UPSTREAM,
         available,
@@ -220,7 +253,8 @@ impl Request for ListMusic {
 }
 
 pub(super) async fn list_music_providers(ctx: CallContext, Input(request): Input<ListMusic>) -> Json<Value> {
-    let raw = json!({"task": request.task, "providers": [], "available_providers": [], "provider_details": []});
+    let raw =
+        json!({"task": request.task, "providers": [], "available_providers": [], "provider_details": []});
     Json(music("providers", request, raw).answer(ctx.now()))
 }
 

@@ -29,7 +29,10 @@ pub(super) async fn get_capabilities(ctx: CallContext) -> ApiResult<Json<Value>>
     let mut embedding = None;
     if let Some(services) = &services {
         let routes = services.resolver.routes();
-        for (found, key) in routed.iter_mut().zip(["output.voice", "input.voice", "output.image"]) {
+        for (found, key) in routed
+            .iter_mut()
+            .zip(["output.voice", "input.voice", "output.image"])
+        {
             *found = routes.route(ctx.scope(), key).await?.is_some();
         }
         embedding = routes.route(ctx.scope(), "embedding.text").await?.map(|found| {
@@ -43,11 +46,20 @@ pub(super) async fn get_capabilities(ctx: CallContext) -> ApiResult<Json<Value>>
     }
     let hosted = services.is_some();
     let model = |names: &[&str]| providers.first(names).map(str::to_owned);
-    let image_bytes = providers.get("ABSTRACTGATEWAY_IMAGE_MAX_BYTES").and_then(|text| text.trim().parse().ok());
+    let image_bytes = providers
+        .get("ABSTRACTGATEWAY_IMAGE_MAX_BYTES")
+        .and_then(|text| text.trim().parse().ok());
     let facts = Facts {
-        caller: if ctx.principal().is_admin() { Caller::Admin } else { Caller::User },
+        caller: if ctx.principal().is_admin() {
+            Caller::Admin
+        } else {
+            Caller::User
+        },
         served: &|endpoint| {
-            FAMILIES.iter().flat_map(|family| family.operations).any(|operation| operation.path == endpoint)
+            FAMILIES
+                .iter()
+                .flat_map(|family| family.operations)
+                .any(|operation| operation.path == endpoint)
         },
         tools: tools::items(ctx.state()).len(),
         attachment_bytes: config.limits.attachment_bytes(),

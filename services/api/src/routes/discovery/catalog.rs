@@ -58,8 +58,16 @@ impl Catalog {
             "route_available": true,
             "upstream_source": self.upstream,
         }));
-        let options = [("task", self.task), ("provider", self.provider), ("error", self.error)];
-        catalog.extend(options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))));
+        let options = [
+            ("task", self.task),
+            ("provider", self.provider),
+            ("error", self.error),
+        ];
+        catalog.extend(
+            options
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?.into()))),
+        );
         catalog.extend(self.echo);
         answer.insert("items".to_owned(), items.into());
         answer.insert("catalog".to_owned(), catalog.into());
@@ -89,13 +97,15 @@ pub(super) fn model_item(provider: &str, model: &str, tasks: &[&str]) -> Value {
 fn deduplicated(items: Vec<Value>) -> Vec<Value> {
     let mut seen = HashSet::new();
     let text = |item: &Value, key: &str| item[key].as_str().unwrap_or_default().to_lowercase();
-    let mut fresh = |item: &Value| seen.insert((text(item, "provider"), text(item, "id"), text(item, "model")));
+    let mut fresh =
+        |item: &Value| seen.insert((text(item, "provider"), text(item, "id"), text(item, "model")));
     items.into_iter().filter(|item| fresh(item)).collect()
 }
 
 /// A blank text counts as absent.
 pub(super) fn given(text: Option<String>) -> Option<String> {
-    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    text.map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -122,7 +132,12 @@ mod tests {
         assert_eq!(answer["items"].as_array().map(Vec::len), Some(2));
         assert_eq!(answer["refreshed_at"], "1970-01-01T00:00:00Z");
         assert_eq!(answer["error"], Value::Null);
-        let keys: Vec<&str> = answer["catalog"].as_object().expect("object").keys().map(String::as_str).collect();
+        let keys: Vec<&str> = answer["catalog"]
+            .as_object()
+            .expect("object")
+            .keys()
+            .map(String::as_str)
+            .collect();
         assert_eq!(
             keys.join(" "),
             "contract version kind scope primary_items_field source route_source available route_available \

@@ -45,7 +45,11 @@ pub(super) async fn list_embedding_models(
         "provider_models": found.pairs(),
     }));
     let catalog = Catalog {
-        kind: if query.providers_only { "providers" } else { "models" },
+        kind: if query.providers_only {
+            "providers"
+        } else {
+            "models"
+        },
         scope: "embedding.text",
         upstream: "abstractcore.embeddings",
         available,

@@ -119,25 +119,38 @@ impl Served {
 
     /// `{provider: [model]}`.
     pub(super) fn by_provider(&self) -> Object {
-        self.providers.iter().map(|(name, models)| (name.clone(), models.clone().into())).collect()
+        self.providers
+            .iter()
+            .map(|(name, models)| (name.clone(), models.clone().into()))
+            .collect()
     }
 
     /// `[{provider, model, id: "provider/model"}]`.
     pub(super) fn pairs(&self) -> Vec<Value> {
-        let pair = |provider: &str, model: &str| {
-            serde_json::json!({"provider": provider, "model": model, "id": format!("{provider}/{model}")})
-        };
-        let all = self.providers.iter().flat_map(|(name, models)| models.iter().map(move |model| pair(name, model)));
+        let pair = |provider: &str, model: &str| serde_json::json!({"provider": provider, "model": model, "id": format!("{provider}/{model}")});
+        let all = self
+            .providers
+            .iter()
+            .flat_map(|(name, models)| models.iter().map(move |model| pair(name, model)));
         all.collect()
     }
 
     /// Items of the catalogue.
     pub(super) fn items(&self, providers_only: bool) -> Vec<Value> {
         if providers_only {
-            return self.providers.iter().map(|(name, _)| provider_item(name, &label(name), self.tasks)).collect();
+            return self
+                .providers
+                .iter()
+                .map(|(name, _)| provider_item(name, &label(name), self.tasks))
+                .collect();
         }
         let all = self.providers.iter();
-        all.flat_map(|(name, models)| models.iter().map(move |model| model_item(name, model, self.tasks))).collect()
+        all.flat_map(|(name, models)| {
+            models
+                .iter()
+                .map(move |model| model_item(name, model, self.tasks))
+        })
+        .collect()
     }
 }
 
@@ -148,8 +161,15 @@ pub(super) async fn served(
     kind: &MediaKind,
     query: &MediaQuery,
 ) -> ApiResult<Served> {
-    let Ok(services) = ModelServices::of(ctx) else { return Ok(Served::default()) };
-    let route = services.resolver.routes().route(ctx.scope(), kind.route).await?.map(|found| found.route);
+    let Ok(services) = ModelServices::of(ctx) else {
+        return Ok(Served::default());
+    };
+    let route = services
+        .resolver
+        .routes()
+        .route(ctx.scope(), kind.route)
+        .await?
+        .map(|found| found.route);
     let overrides = Overrides::of(headers, query.base_url.clone());
     let limit = ListingLimits::of(ctx).discovery;
     let default = route.as_ref().and_then(|route| route.provider.clone());
@@ -162,12 +182,17 @@ pub(super) async fn served(
     }
     let asked = names.into_iter().map(|name| {
         let (services, overrides) = (&services, &overrides);
-        let address = route.as_ref().filter(|route| route.provider.as_deref() == Some(&name));
+        let address = route
+            .as_ref()
+            .filter(|route| route.provider.as_deref() == Some(&name));
         let configured = address.and_then(|route| route.base_url.clone());
         async move {
             let mut overrides = overrides.clone();
             overrides.base_url = overrides.base_url.or(configured);
-            let client = client(ctx, services, &name, &overrides).await.ok().filter(|client| (kind.offered)(client))?;
+            let client = client(ctx, services, &name, &overrides)
+                .await
+                .ok()
+                .filter(|client| (kind.offered)(client))?;
             Some((name, models_of(kind, &client, limit).await))
         }
     });
@@ -197,7 +222,10 @@ fn candidates(ctx: &CallContext, default: Option<&str>) -> Vec<String> {
     let configured = |family: &&ag_providers::ProviderFamily| {
         providers.is_set(family.key_env) || family.base_url_env.iter().any(|name| providers.is_set(name))
     };
-    let families = ag_providers::FAMILIES.iter().filter(configured).map(|family| family.name.to_owned());
+    let families = ag_providers::FAMILIES
+        .iter()
+        .filter(configured)
+        .map(|family| family.name.to_owned());
     let mut names: Vec<String> = default.map(str::to_owned).into_iter().chain(families).collect();
     names.sort_unstable();
     names.dedup();

@@ -27,7 +27,9 @@ pub(super) struct ListProviders {
 
 impl Request for ListProviders {
     fn read(reader: &mut Reader) -> Self {
-        Self { include_models: reader.query().or("include_models", boolean(), false) }
+        Self {
+            include_models: reader.query().or("include_models", boolean(), false),
+        }
     }
 }
 
@@ -191,7 +193,9 @@ impl Request for ListProviderModels {
             base_url: query.optional("base_url", string()),
             input_type: query.optional("input_type", string()),
             output_type: query.optional("output_type", string()),
-            routes: query.optional("capability_route", list(string())).unwrap_or_default(),
+            routes: query
+                .optional("capability_route", list(string()))
+                .unwrap_or_default(),
         }
     }
 }
@@ -202,9 +206,16 @@ impl ListProviderModels {
         let typed = |kind: &str, modality: &Option<String>| {
             given(modality.clone()).map(|modality| format!("{kind}.{}", modality.to_lowercase()))
         };
-        let repeated = self.routes.iter().flat_map(|text| text.split(',')).filter_map(|text| given(Some(text.to_owned())));
+        let repeated = self
+            .routes
+            .iter()
+            .flat_map(|text| text.split(','))
+            .filter_map(|text| given(Some(text.to_owned())));
         let repeated = repeated.map(|route| route.to_lowercase());
-        repeated.chain(typed("input", &self.input_type)).chain(typed("output", &self.output_type)).collect()
+        repeated
+            .chain(typed("input", &self.input_type))
+            .chain(typed("output", &self.output_type))
+            .collect()
     }
 }
 
@@ -223,19 +234,30 @@ pub(super) async fn list_provider_models(
         Ok(client) => model_names(&client, limit).await,
         Err(error) => Err(error.to_string()),
     };
-    let allowed = profile.as_ref().map(|profile| profile.allowed_models.as_slice()).unwrap_or_default();
+    let allowed = profile
+        .as_ref()
+        .map(|profile| profile.allowed_models.as_slice())
+        .unwrap_or_default();
     let wanted = request.wanted();
     let (mut models, error) = match (listed, allowed) {
         (Ok(models), []) => (models, None),
-        (Ok(models), allowed) if !wanted.is_empty() => {
-            (models.into_iter().filter(|model| allowed.contains(model)).collect(), None)
-        }
+        (Ok(models), allowed) if !wanted.is_empty() => (
+            models
+                .into_iter()
+                .filter(|model| allowed.contains(model))
+                .collect(),
+            None,
+        ),
         (Ok(_), allowed) => (allowed.to_vec(), None),
         // A list that the connection itself holds needs nobody's answer.
         (Err(_), allowed) if !allowed.is_empty() && wanted.is_empty() => (allowed.to_vec(), None),
         (Err(error), _) => (Vec::new(), Some(error)),
     };
-    models.retain(|model| wanted.iter().all(|route| has_route(services.table(), model, route)));
+    models.retain(|model| {
+        wanted
+            .iter()
+            .all(|route| has_route(services.table(), model, route))
+    });
     models.sort_unstable();
     models.dedup();
     let mut raw = object(json!({"provider": name}));
@@ -262,7 +284,10 @@ pub(super) async fn list_provider_models(
 
 /// Whether the table knows a model to take or give something. Models it does not know count as plain text models.
 fn has_route(table: &CapabilityTable, model: &str, route: &str) -> bool {
-    let (inputs, outputs) = table.lookup(model).routes().unwrap_or((vec!["text"], vec!["text"]));
+    let (inputs, outputs) = table
+        .lookup(model)
+        .routes()
+        .unwrap_or((vec!["text"], vec!["text"]));
     let mut parts = route.split('.');
     match (parts.next(), parts.next()) {
         (Some("input"), Some(modality)) => inputs.contains(&modality),

@@ -29,7 +29,8 @@ pub(super) async fn get_semantics(ctx: CallContext) -> ApiResult<Json<Object>> {
             };
             // The path is the operator's; the answer does not repeat it.
             let bytes = read.map_err(|error| failed(&error.kind().to_string()))?;
-            let registry: Value = serde_json::from_slice(&bytes).map_err(|_| failed("the file is not JSON"))?;
+            let registry: Value =
+                serde_json::from_slice(&bytes).map_err(|_| failed("the file is not JSON"))?;
             let registry = Some(object(registry)).filter(|registry| registry.contains_key("predicates"));
             registry.ok_or_else(|| failed("the file has no predicates"))?
         }
@@ -46,21 +47,38 @@ mod tests {
     use super::*;
 
     fn ids<'a>(list: &'a str) -> HashSet<&'a str> {
-        BUILT_IN[list].as_array().expect("list").iter().filter_map(|item| item["id"].as_str()).collect()
+        BUILT_IN[list]
+            .as_array()
+            .expect("list")
+            .iter()
+            .filter_map(|item| item["id"].as_str())
+            .collect()
     }
 
     #[test]
     fn the_registry_is_closed_under_inverses_parents_and_prefixes() {
         let (predicates, types) = (ids("predicates"), ids("entity_types"));
-        assert_eq!((predicates.len(), types.len(), ids("memory_relations").len()), (44, 18, 11));
+        assert_eq!(
+            (predicates.len(), types.len(), ids("memory_relations").len()),
+            (44, 18, 11)
+        );
         for item in BUILT_IN["predicates"].as_array().expect("list") {
             if let Some(inverse) = item["inverse"].as_str() {
-                let back = BUILT_IN["predicates"].as_array().expect("list").iter().find(|other| other["id"] == inverse);
+                let back = BUILT_IN["predicates"]
+                    .as_array()
+                    .expect("list")
+                    .iter()
+                    .find(|other| other["id"] == inverse);
                 assert_eq!(back.map(|other| &other["inverse"]), Some(&item["id"]), "{item}");
             }
         }
         for item in BUILT_IN["entity_types"].as_array().expect("list") {
-            assert!(item["parent"].as_str().is_none_or(|parent| types.contains(parent)), "{item}");
+            assert!(
+                item["parent"]
+                    .as_str()
+                    .is_none_or(|parent| types.contains(parent)),
+                "{item}"
+            );
         }
         for id in predicates.iter().chain(&types) {
             let prefix = id.split(':').next().expect("first");
@@ -69,7 +87,9 @@ mod tests {
         let label = |id: &str| {
             let lists = [&BUILT_IN["predicates"], &BUILT_IN["entity_types"]];
             let mut all = lists.into_iter().filter_map(Value::as_array).flatten();
-            all.find(|item| item["id"] == id).and_then(|item| item["label"].as_str()).map(str::to_owned)
+            all.find(|item| item["id"] == id)
+                .and_then(|item| item["label"].as_str())
+                .map(str::to_owned)
         };
         assert_eq!(label("dcterms:hasPart").as_deref(), Some("has part"));
         assert_eq!(label("skos:prefLabel").as_deref(), Some("preferred label"));

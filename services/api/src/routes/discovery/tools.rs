@@ -22,7 +22,10 @@ pub(super) async fn list_tools(ctx: CallContext) -> Json<Tools> {
         ToolMode::Local => "local",
         ToolMode::LocalAll => "local_all",
     };
-    Json(Tools { items: items(ctx.state()), tool_mode })
+    Json(Tools {
+        items: items(ctx.state()),
+        tool_mode,
+    })
 }
 
 /// Commands exist where runner and API are one process; on a cluster a pool has to ask for them.

@@ -14,7 +14,13 @@ use crate::{
 };
 
 const UPSTREAM: &str = "abstractvision.local";
-const TASKS: [&str; 5] = ["text_to_image", "image_to_image", "image_upscale", "text_to_video", "image_to_video"];
+const TASKS: [&str; 5] = [
+    "text_to_image",
+    "image_to_image",
+    "image_upscale",
+    "text_to_video",
+    "image_to_video",
+];
 
 /// Query of the provider models.
 pub(super) struct ListVisionModels {
@@ -25,7 +31,10 @@ pub(super) struct ListVisionModels {
 impl Request for ListVisionModels {
     fn read(reader: &mut Reader) -> Self {
         let mut query = reader.query();
-        Self { task: given(query.optional("task", string())), media: MediaQuery::read(&mut query) }
+        Self {
+            task: given(query.optional("task", string())),
+            media: MediaQuery::read(&mut query),
+        }
     }
 }
 
@@ -36,7 +45,10 @@ pub(super) async fn list_vision_provider_models(
 ) -> ApiResult<Json<Value>> {
     let task = request.task.unwrap_or_else(|| TASKS[0].to_owned());
     if !TASKS.contains(&task.as_str()) {
-        return Err(ApiError::bad_request(format!("task must be one of: {}", TASKS.join(", "))));
+        return Err(ApiError::bad_request(format!(
+            "task must be one of: {}",
+            TASKS.join(", ")
+        )));
     }
     // OpenAI's wire makes and edits pictures; nothing here upscales them or makes videos.
     let images = match IMAGES.tasks.contains(&task.as_str()) {
@@ -66,7 +78,11 @@ pub(super) async fn list_vision_provider_models(
         "backend_id": images.active_provider,
     }));
     let catalog = Catalog {
-        kind: if request.media.providers_only { "providers" } else { "models" },
+        kind: if request.media.providers_only {
+            "providers"
+        } else {
+            "models"
+        },
         scope: "vision",
         upstream: UPSTREAM,
         available,
@@ -120,16 +136,25 @@ pub(super) async fn list_vision_adapters(
     ctx: CallContext,
     Input(request): Input<ListAdapters>,
 ) -> ApiResult<Json<Value>> {
-    let allowed: Vec<&str> = TASKS.into_iter().filter(|task| *task != "image_upscale").collect();
+    let allowed: Vec<&str> = TASKS
+        .into_iter()
+        .filter(|task| *task != "image_upscale")
+        .collect();
     if let Some(task) = request.task.as_deref().filter(|task| !allowed.contains(task)) {
         tracing::debug!(task, "adapters of an unknown task");
-        return Err(ApiError::bad_request(format!("task must be one of: {}", allowed.join(", "))));
+        return Err(ApiError::bad_request(format!(
+            "task must be one of: {}",
+            allowed.join(", ")
+        )));
     }
     let raw = json!({
         "backend_id": null, "model": request.model, "provider": request.provider, "task": request.task,
         "adapters": [], "count": 0,
     });
-    let echo = request.model.map(|model| object(json!({"model": model}))).unwrap_or_default();
+    let echo = request
+        .model
+        .map(|model| object(json!({"model": model})))
+        .unwrap_or_default();
     let catalog = Catalog {
         kind: "adapters",
         scope: "vision",

@@ -29,9 +29,9 @@ pub(super) fn document() -> Value {
             tags.push(json!({"name": family.tag}));
         }
         for operation in family.operations {
-            let known = contract.iter().find(|known| {
-                known["method"] == operation.method && known["path"] == operation.path
-            });
+            let known = contract
+                .iter()
+                .find(|known| known["method"] == operation.method && known["path"] == operation.path);
             let described = describe(family.tag, operation, known);
             let methods = paths.entry(operation.path).or_insert_with(|| json!({}));
             methods[operation.method.to_ascii_lowercase()] = described;
@@ -76,9 +76,16 @@ pub(super) fn document() -> Value {
 
 fn describe(tag: &str, operation: &Operation, known: Option<&Value>) -> Value {
     let mut out = json!({"tags": [tag], "operationId": operation.id, "summary": operation.summary});
-    let fields = known.and_then(|known| known["request_fields"].as_array()).map(Vec::as_slice).unwrap_or_default();
+    let fields = known
+        .and_then(|known| known["request_fields"].as_array())
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let parameters: Vec<Value> = match known {
-        Some(_) => fields.iter().filter(|field| field["in"] == "path" || field["in"] == "query").map(parameter).collect(),
+        Some(_) => fields
+            .iter()
+            .filter(|field| field["in"] == "path" || field["in"] == "query")
+            .map(parameter)
+            .collect(),
         None => path_parameters(operation.path),
     };
     if !parameters.is_empty() {
@@ -86,8 +93,12 @@ fn describe(tag: &str, operation: &Operation, known: Option<&Value>) -> Value {
     }
     if let Some(content_type) = known.and_then(|known| known["request_content_type"].as_str()) {
         let strict = known.is_some_and(|known| known["body_extra_fields"].is_string());
-        let body: Vec<&Value> = fields.iter().filter(|field| field["in"] == "body" || field["in"] == "form").collect();
-        let required = body.iter().any(|field| field["required"] == true) || content_type.starts_with("multipart");
+        let body: Vec<&Value> = fields
+            .iter()
+            .filter(|field| field["in"] == "body" || field["in"] == "form")
+            .collect();
+        let required =
+            body.iter().any(|field| field["required"] == true) || content_type.starts_with("multipart");
         let mut schema = object_schema(body);
         if strict {
             schema["additionalProperties"] = json!(false);
@@ -114,15 +125,21 @@ fn parameter(field: &Value) -> Value {
 }
 
 fn path_parameters(path: &str) -> Vec<Value> {
-    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    names.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})).collect()
+    let names = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    names
+        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
+        .collect()
 }
 
 fn object_schema<'a>(fields: impl IntoIterator<Item = &'a Value>) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
     for field in fields {
-        let Some(name) = field["name"].as_str() else { continue };
+        let Some(name) = field["name"].as_str() else {
+            continue;
+        };
         properties.insert(name.to_owned(), schema(field));
         if field["required"] == true {
             required.push(name);
@@ -152,7 +169,8 @@ fn schema(field: &Value) -> Value {
 }
 
 fn type_schema(text: &str, field: &Value) -> Value {
-    let (kinds, null): (Vec<&str>, Vec<&str>) = text.split('|').map(str::trim).partition(|kind| *kind != "null");
+    let (kinds, null): (Vec<&str>, Vec<&str>) =
+        text.split('|').map(str::trim).partition(|kind| *kind != "null");
     let mut schemas: Vec<Value> = kinds.iter().map(|kind| kind_schema(kind, field)).collect();
     if !null.is_empty() {
         match schemas.as_mut_slice() {
@@ -168,7 +186,10 @@ fn type_schema(text: &str, field: &Value) -> Value {
 }
 
 fn kind_schema(kind: &str, field: &Value) -> Value {
-    if let Some(item) = kind.strip_prefix("array<").and_then(|rest| rest.strip_suffix('>')) {
+    if let Some(item) = kind
+        .strip_prefix("array<")
+        .and_then(|rest| rest.strip_suffix('>'))
+    {
         return json!({"type": "array", "items": kind_schema(item, field)});
     }
     match kind {
@@ -184,30 +205,49 @@ fn kind_schema(kind: &str, field: &Value) -> Value {
 }
 
 fn responses(known: Option<&Value>) -> Value {
-    let Some(known) = known else { return json!({"200": {"description": "Success"}}) };
+    let Some(known) = known else {
+        return json!({"200": {"description": "Success"}});
+    };
     let mut out = Map::new();
-    let codes = |key: &str| known["status"][key].as_array().map(Vec::as_slice).unwrap_or_default().to_vec();
+    let codes = |key: &str| {
+        known["status"][key]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+            .to_vec()
+    };
     for code in codes("success") {
         let content = match known["response_content_type"].as_str() {
             Some("text/event-stream") => json!({"text/event-stream": {"schema": {"type": "string"}}}),
             Some(_) => json!({"*/*": {"schema": {"type": "string", "format": "binary"}}}),
             None => json!({"application/json": {"schema": answer(known)}}),
         };
-        out.insert(code.to_string(), json!({"description": "Success", "content": content}));
+        out.insert(
+            code.to_string(),
+            json!({"description": "Success", "content": content}),
+        );
     }
     for code in codes("errors") {
         let schema = if code == 422 { "ValidationError" } else { "Error" };
         let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
         let content = json!({"application/json": {"schema": schema}});
-        out.insert(code.to_string(), json!({"description": reason(&code), "content": content}));
+        out.insert(
+            code.to_string(),
+            json!({"description": reason(&code), "content": content}),
+        );
     }
     Value::Object(out)
 }
 
 fn answer(known: &Value) -> Value {
-    let names = known["response_fields"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let properties: Map<String, Value> =
-        names.iter().filter_map(|name| Some((name.as_str()?.to_owned(), json!({})))).collect();
+    let names = known["response_fields"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let properties: Map<String, Value> = names
+        .iter()
+        .filter_map(|name| Some((name.as_str()?.to_owned(), json!({}))))
+        .collect();
     let object = match properties.is_empty() {
         true => json!({"type": "object"}),
         false => json!({"type": "object", "properties": properties}),
@@ -219,8 +259,12 @@ fn answer(known: &Value) -> Value {
 }
 
 fn reason(code: &Value) -> &'static str {
-    let status = code.as_u64().and_then(|code| http::StatusCode::from_u16(u16::try_from(code).ok()?).ok());
-    status.and_then(|status| status.canonical_reason()).unwrap_or("Error")
+    let status = code
+        .as_u64()
+        .and_then(|code| http::StatusCode::from_u16(u16::try_from(code).ok()?).ok());
+    status
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("Error")
 }
 
 #[cfg(test)]

@@ -47,9 +47,15 @@ pub(super) fn response(view: View) -> Response {
         View::Read => &pages.for_reading,
     };
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        ),
         (header::CONTENT_SECURITY_POLICY, pages.policy.clone()),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
     ];
     (headers, body.clone()).into_response()
 }
@@ -58,7 +64,10 @@ pub(super) fn response(view: View) -> Response {
 fn inside(element: &str) -> &'static str {
     let (open, close) = (format!("<{element}>"), format!("</{element}>"));
     let after = PAGE.split_once(open.as_str()).map(|(_, after)| after);
-    after.and_then(|after| after.split_once(close.as_str())).map(|(inside, _)| inside).unwrap_or_default()
+    after
+        .and_then(|after| after.split_once(close.as_str()))
+        .map(|(inside, _)| inside)
+        .unwrap_or_default()
 }
 
 fn hash(text: &str) -> String {
@@ -72,7 +81,16 @@ mod tests {
     #[test]
     fn the_page_needs_nobody_else() {
         assert!(inside("script").contains("openapi.json") && inside("style").contains("body"));
-        for outside in ["http://", "https://", " src=", "@import", "url(", " style=", " onclick", "innerHTML"] {
+        for outside in [
+            "http://",
+            "https://",
+            " src=",
+            "@import",
+            "url(",
+            " style=",
+            " onclick",
+            "innerHTML",
+        ] {
             assert!(!PAGE.contains(outside), "{outside}");
         }
         assert_eq!(PAGE.matches("<script").count(), 1);

@@ -13,11 +13,12 @@ use axum::Json;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::scope::{Scope, mounts};
+use super::scope::Scope;
 use crate::{
     ApiError, ApiResult, CallContext, Input,
     input::{Reader, Request, boolean, float, int, string},
     routes::blocking::blocking,
+    workspace::operator_roots,
 };
 
 /// What to list, and where.
@@ -141,7 +142,10 @@ async fn show(
 ) -> ApiResult<Json<Shown>> {
     let roots = scope.roots(ctx.state().config());
     let shown = blocking(move || display(&roots)).await??;
-    Ok(Json(Shown { path: shown.path, content: shown.content }))
+    Ok(Json(Shown {
+        path: shown.path,
+        content: shown.content,
+    }))
 }
 
 pub(super) async fn workspace_policy(ctx: CallContext) -> Json<Value> {
@@ -152,7 +156,11 @@ pub(super) async fn workspace_policy(ctx: CallContext) -> Json<Value> {
         modes.push("all_except_ignored");
     }
     // Names only: where mounts lead is the operator's business.
-    let mounts: Vec<Value> = mounts(config).map(|(name, _)| json!({"name": name})).collect();
+    let mounts: Vec<Value> = operator_roots(config)
+        .mounts()
+        .iter()
+        .map(|mount| json!({"name": mount.name}))
+        .collect();
     Json(json!({
         "ok": true,
         "policy": {

@@ -60,7 +60,9 @@ pub(super) async fn search_files(
     let workspace = &ctx.state().config().workspace;
     let keep = Duration::try_from_secs_f64(workspace.file_index_ttl_s).unwrap_or_default();
     let keep = keep.max(Duration::from_secs(1));
-    let max_files = usize::try_from(workspace.file_index_max_files).unwrap_or(usize::MAX).max(1000);
+    let max_files = usize::try_from(workspace.file_index_max_files)
+        .unwrap_or(usize::MAX)
+        .max(1000);
     let roots = request.scope.roots(ctx.state().config());
     let items = blocking(move || index(&roots, max_files, keep).search(&request.query, request.limit));
     Ok(Json(Found { items: items.await? }))

@@ -51,19 +51,29 @@ pub(super) async fn submit_command(
     ctx: CallContext,
     Input(asked): Input<SubmitCommand>,
 ) -> ApiResult<Json<Receipt>> {
-    let kind = COMMAND_TYPES.into_iter().find(|known| *known == asked.kind).ok_or_else(|| {
-        ApiError::bad_request(format!("type must be one of {}", COMMAND_TYPES.join("|")))
-    })?;
+    let kind = COMMAND_TYPES
+        .into_iter()
+        .find(|known| *known == asked.kind)
+        .ok_or_else(|| ApiError::bad_request(format!("type must be one of {}", COMMAND_TYPES.join("|"))))?;
     if asked.run_id.trim().is_empty() {
-        return Err(ApiError::bad_request("Failed to append command: CommandRecord.run_id must be non-empty"));
+        return Err(ApiError::bad_request(
+            "Failed to append command: CommandRecord.run_id must be non-empty",
+        ));
     }
     let command_id = match asked.command_id.trim() {
         "" => ctx.ids().hex32(),
         id => id.to_owned(),
     };
-    let ids = [Some(&command_id), Some(&asked.run_id), asked.client_id.as_ref(), asked.ts.as_ref()];
+    let ids = [
+        Some(&command_id),
+        Some(&asked.run_id),
+        asked.client_id.as_ref(),
+        asked.ts.as_ref(),
+    ];
     if ids.into_iter().flatten().any(|text| text.contains('\0')) {
-        return Err(ApiError::bad_request("Failed to append command: ids must not contain U+0000"));
+        return Err(ApiError::bad_request(
+            "Failed to append command: ids must not contain U+0000",
+        ));
     }
     let request = CommandRequest {
         command_id,
@@ -77,7 +87,11 @@ pub(super) async fn submit_command(
     if receipt.duplicate {
         metrics::COMMANDS.with([kind, "duplicate"]).increment(1);
     }
-    Ok(Json(Receipt { accepted: receipt.accepted, duplicate: receipt.duplicate, seq: receipt.seq }))
+    Ok(Json(Receipt {
+        accepted: receipt.accepted,
+        duplicate: receipt.duplicate,
+        seq: receipt.seq,
+    }))
 }
 
 /// A command in the path.
@@ -87,7 +101,9 @@ pub(super) struct OneCommand {
 
 impl Request for OneCommand {
     fn read(reader: &mut Reader) -> Self {
-        Self { command_id: reader.path().required("command_id", string()) }
+        Self {
+            command_id: reader.path().required("command_id", string()),
+        }
     }
 }
 
@@ -138,6 +154,9 @@ pub(super) async fn get_command(
 }
 
 /// The same under the path that is ours alone.
-pub(super) async fn get_command_v1(ctx: CallContext, asked: Input<OneCommand>) -> ApiResult<Json<CommandState>> {
+pub(super) async fn get_command_v1(
+    ctx: CallContext,
+    asked: Input<OneCommand>,
+) -> ApiResult<Json<CommandState>> {
     get_command(ctx, asked).await
 }

@@ -94,7 +94,10 @@ impl<'a> Brief<'a> {
             session_id: head.session_id.as_deref(),
             parent_run_id: head.parent_run_id.map(|run| run.to_string()),
             error: columns.error.as_deref(),
-            waiting: columns.wait.as_deref().and_then(|wait| serde_json::from_str(wait).ok()),
+            waiting: columns
+                .wait
+                .as_deref()
+                .and_then(|wait| serde_json::from_str(wait).ok()),
         }
     }
 }
@@ -105,7 +108,9 @@ pub(super) async fn get_run_history_bundle(
     Input(asked): Input<GetHistoryBundle>,
 ) -> ApiResult<Response> {
     let tail = match asked.ledger_mode.trim().to_lowercase().as_str() {
-        "tail" => usize::try_from(asked.ledger_max_items).ok().filter(|items| *items > 0),
+        "tail" => usize::try_from(asked.ledger_max_items)
+            .ok()
+            .filter(|items| *items > 0),
         "full" => None,
         _ => return Err(ApiError::bad_request("ledger_mode must be 'tail' or 'full'")),
     };

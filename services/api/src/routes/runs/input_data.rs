@@ -66,32 +66,56 @@ pub(super) async fn get_run_input_data(ctx: CallContext, Input(asked): Input<One
         None => (workflow_id, vars),
     };
     // A run keeps its bundle; the target of a schedule is looked up as it is installed now.
-    let sha256 = if schedule.is_some() { None } else { row.bundle_sha256.as_deref() };
+    let sha256 = if schedule.is_some() {
+        None
+    } else {
+        row.bundle_sha256.as_deref()
+    };
     let target = pins(&ctx, workflow, sha256).await?;
     let public = |name: &str| !name.starts_with('_');
     let (bundle_id, bundle_version, flow_id, pin_ids, input_data) = match target {
         Some(target) if !target.pin_ids.is_empty() => {
             let kept = payload.keep(|name| target.pin_ids.iter().any(|pin| pin == name));
-            (Some(target.bundle_id), target.bundle_version, Some(target.flow_id), target.pin_ids, kept)
+            (
+                Some(target.bundle_id),
+                target.bundle_version,
+                Some(target.flow_id),
+                target.pin_ids,
+                kept,
+            )
         }
         _ => {
             let (bundle, flow) = match workflow.split_once(':') {
                 Some((bundle, flow)) => (Some(bundle.to_owned()), Some(flow.to_owned())),
                 None => (None, None),
             };
-            let payload = if schedule.is_some() { payload } else { payload.keep(public) };
+            let payload = if schedule.is_some() {
+                payload
+            } else {
+                payload.keep(public)
+            };
             (bundle, None, flow, Vec::new(), payload)
         }
     };
     let run_id = row.head.run_id.to_string();
-    let answer =
-        InputData { run_id: &run_id, workflow_id, bundle_id, bundle_version, flow_id, pin_ids, input_data, workspace };
+    let answer = InputData {
+        run_id: &run_id,
+        workflow_id,
+        bundle_id,
+        bundle_version,
+        flow_id,
+        pin_ids,
+        input_data,
+        workspace,
+    };
     Ok(Json(answer).into_response())
 }
 
 /// The start node's pins of a workflow; `None` if it is none of a bundle, or its bundle cannot be read.
 async fn pins(ctx: &CallContext, workflow_id: &str, sha256: Option<&str>) -> ApiResult<Option<Target>> {
-    let Some(reference) = WorkflowRef::parse(workflow_id) else { return Ok(None) };
+    let Some(reference) = WorkflowRef::parse(workflow_id) else {
+        return Ok(None);
+    };
     let sha256 = match sha256 {
         Some(sha256) => sha256.to_owned(),
         None => {
@@ -114,7 +138,10 @@ async fn pins(ctx: &CallContext, workflow_id: &str, sha256: Option<&str>) -> Api
         bundle_id: reference.bundle.bundle_id.to_owned(),
         bundle_version: reference.bundle.version.map(str::to_owned),
         flow_id: reference.flow_id.to_owned(),
-        pin_ids: input_schema::inputs(flow).into_iter().map(|input| input.id).collect(),
+        pin_ids: input_schema::inputs(flow)
+            .into_iter()
+            .map(|input| input.id)
+            .collect(),
     }))
 }
 
@@ -128,7 +155,12 @@ fn workspace_of(ctx: &CallContext, vars: &TopLevel<'_>) -> Object {
         Err(_) => text.trim().to_owned(),
     };
     let mut out = Object::new();
-    for name in ["workspace_root", "workspace_access_mode", "workspace_allowed_paths", "workspace_ignored_paths"] {
+    for name in [
+        "workspace_root",
+        "workspace_access_mode",
+        "workspace_allowed_paths",
+        "workspace_ignored_paths",
+    ] {
         let is_path = name != "workspace_access_mode";
         let shown = match vars.get(name) {
             Some(Value::String(text)) if text.trim().is_empty() => continue,

@@ -58,18 +58,27 @@ impl Request for GetLedgerBatch {
 
     fn read(reader: &mut Reader) -> Self {
         let mut body = reader.body();
-        Self { runs: body.or_default("runs", list(nested())), limit: body.or("limit", int().ge(1).le(2000), 200) }
+        Self {
+            runs: body.or_default("runs", list(nested())),
+            limit: body.or("limit", int().ge(1).le(2000), 200),
+        }
     }
 }
 
 impl NestedFields for BatchRun {
     fn read(fields: &mut Fields<'_>) -> Self {
-        Self { run_id: fields.required("run_id", string()), after: fields.or("after", int().ge(0), 0) }
+        Self {
+            run_id: fields.required("run_id", string()),
+            after: fields.or("after", int().ge(0), 0),
+        }
     }
 }
 
 /// Gives a page of each ledger that exists. Of a run that is named twice the last mention counts.
-pub(super) async fn get_ledger_batch(ctx: CallContext, Input(asked): Input<GetLedgerBatch>) -> ApiResult<JsonText> {
+pub(super) async fn get_ledger_batch(
+    ctx: CallContext,
+    Input(asked): Input<GetLedgerBatch>,
+) -> ApiResult<JsonText> {
     let mut cursors: Vec<(String, i64)> = Vec::with_capacity(asked.runs.len());
     let mut places = std::collections::HashMap::new();
     for run in asked.runs {
@@ -93,7 +102,10 @@ pub(super) async fn get_ledger_batch(ctx: CallContext, Input(asked): Input<GetLe
         .buffered(BATCH_WIDTH)
         .try_collect()
         .await?;
-    let size: usize = pages.iter().map(|(id, page)| id.len() + page.as_ref().map_or(0, String::len) + 8).sum();
+    let size: usize = pages
+        .iter()
+        .map(|(id, page)| id.len() + page.as_ref().map_or(0, String::len) + 8)
+        .sum();
     let mut out = String::with_capacity(size + 16);
     out.push_str("{\"runs\":{");
     let mut first = true;
@@ -165,7 +177,13 @@ mod tests {
                 }
             })
             .collect();
-        LedgerPage { status: RunStatus::Completed, last_seq: records as i64, segments, after, limit }
+        LedgerPage {
+            status: RunStatus::Completed,
+            last_seq: records as i64,
+            segments,
+            after,
+            limit,
+        }
     }
 
     #[test]
@@ -173,7 +191,11 @@ mod tests {
         for (after, limit, expected, next) in [(0, 10, 7, 7), (2, 3, 3, 5), (7, 5, 0, 7), (99, 5, 0, 99)] {
             let text = render(&page(7, 3, after, limit));
             let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-            assert_eq!(value["items"].as_array().map(Vec::len), Some(expected), "after {after}");
+            assert_eq!(
+                value["items"].as_array().map(Vec::len),
+                Some(expected),
+                "after {after}"
+            );
             assert_eq!(value["next_after"], next);
         }
     }

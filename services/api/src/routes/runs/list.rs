@@ -93,7 +93,10 @@ struct Metrics {
 
 /// Lists runs.
 pub(super) async fn list_runs(ctx: CallContext, Input(asked): Input<ListRuns>) -> ApiResult<Json<RunList>> {
-    let filled = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let filled = |text: Option<String>| {
+        text.map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty())
+    };
     let filter = RunFilter {
         status: filled(asked.status).map(|text| status(&text)).transpose()?,
         workflow_id: filled(asked.workflow_id),
@@ -104,12 +107,18 @@ pub(super) async fn list_runs(ctx: CallContext, Input(asked): Input<ListRuns>) -
         limit: usize::try_from(asked.limit).unwrap_or_default(),
     };
     // Text columns hold no U+0000, so nothing equals a filter with one.
-    if [&filter.workflow_id, &filter.session_id].into_iter().flatten().any(|text| text.contains('\0')) {
+    if [&filter.workflow_id, &filter.session_id]
+        .into_iter()
+        .flatten()
+        .any(|text| text.contains('\0'))
+    {
         return Ok(Json(RunList { items: Vec::new() }));
     }
     let rows = ctx.store().runs(ctx.scope(), filter).await?;
     let item = |row| Item::new(row, asked.include_ledger_len, asked.include_metrics);
-    Ok(Json(RunList { items: rows.into_iter().map(item).collect() }))
+    Ok(Json(RunList {
+        items: rows.into_iter().map(item).collect(),
+    }))
 }
 
 fn status(text: &str) -> ApiResult<RunStatus> {
@@ -145,10 +154,15 @@ impl Item {
             pause_reason: None,
             paused_at: None,
             resumed_at: None,
-            waiting: row.wait_reason.map(|reason| Waiting { reason: reason.as_str(), until: row.wait_until }),
+            waiting: row.wait_reason.map(|reason| Waiting {
+                reason: reason.as_str(),
+                until: row.wait_until,
+            }),
             schedule: None,
             limits: None,
-            run_lifecycle: row.lifecycle.and_then(|text| RawValue::from_string(text.to_string()).ok()),
+            run_lifecycle: row
+                .lifecycle
+                .and_then(|text| RawValue::from_string(text.to_string()).ok()),
             is_draft,
             ledger_len: with_length.then_some(row.last_seq),
             metrics: with_metrics.then_some(Metrics {
@@ -168,6 +182,9 @@ mod tests {
     #[test]
     fn statuses_are_read_in_any_case() {
         assert_eq!(status("Running"), Ok(RunStatus::Running));
-        assert_eq!(status("gone").expect_err("unknown").status(), http::StatusCode::BAD_REQUEST);
+        assert_eq!(
+            status("gone").expect_err("unknown").status(),
+            http::StatusCode::BAD_REQUEST
+        );
     }
 }

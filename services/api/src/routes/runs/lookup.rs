@@ -24,7 +24,11 @@ pub(super) enum Subject {
 /// 404 for what is absent or belongs to another plane.
 pub(super) async fn subject(ctx: &CallContext, run_id: &str) -> ApiResult<Subject> {
     let found = match run_id.parse::<RunId>() {
-        Ok(run) => ctx.store().run(ctx.scope(), run).await?.map(|row| Subject::Run(Box::new(row))),
+        Ok(run) => ctx
+            .store()
+            .run(ctx.scope(), run)
+            .await?
+            .map(|row| Subject::Run(Box::new(row))),
         Err(_) => owner(ctx, run_id).await?.map(Subject::Owner),
     };
     found.ok_or_else(|| ApiError::no_run(run_id))

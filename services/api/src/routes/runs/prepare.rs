@@ -33,7 +33,10 @@ pub(super) async fn input(ctx: &CallContext, given: Object, session: Option<&str
         created_at: now,
         updated_at: now,
     });
-    Ok(Prepared { vars, owners: owners.into_iter().collect() })
+    Ok(Prepared {
+        vars,
+        owners: owners.into_iter().collect(),
+    })
 }
 
 /// `thinking` → `_runtime.thinking`; blank texts say nothing.
@@ -51,7 +54,9 @@ pub(super) fn thinking(run_vars: &mut Object, given: Option<Value>) {
 
 /// `run_lifecycle` → `_run_lifecycle`, sanitised; what a client puts there by hand is sanitised as well.
 pub(super) fn lifecycle(run_vars: &mut Object, given: Option<Object>) {
-    let given = given.map(Value::Object).or_else(|| run_vars.shift_remove("_run_lifecycle"));
+    let given = given
+        .map(Value::Object)
+        .or_else(|| run_vars.shift_remove("_run_lifecycle"));
     run_vars.shift_remove("_run_lifecycle");
     if let Some(lifecycle) = given.as_ref().and_then(ag_engine::lifecycle::sanitise) {
         run_vars.insert("_run_lifecycle".to_owned(), Value::Object(lifecycle));
@@ -60,7 +65,10 @@ pub(super) fn lifecycle(run_vars: &mut Object, given: Option<Object>) {
 
 /// Chooses the workspace of a run that brought none. The directory is made by whoever uses it first (D17).
 pub(super) fn workspace_root(ctx: &CallContext, run_vars: &mut Object) {
-    let given = run_vars.get("workspace_root").and_then(Value::as_str).is_some_and(|text| !text.trim().is_empty());
+    let given = run_vars
+        .get("workspace_root")
+        .and_then(Value::as_str)
+        .is_some_and(|text| !text.trim().is_empty());
     if !given {
         let root = ctx.state().config().workspaces_root().join(ctx.ids().hex32());
         let root = std::path::absolute(&root).unwrap_or(root);

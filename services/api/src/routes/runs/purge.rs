@@ -122,7 +122,10 @@ pub(super) async fn purge_draft_runs(
 /// The newest root runs of drafts, and how many runs were looked at.
 async fn scan(ctx: &CallContext, asked: &PurgeDraftRuns) -> ApiResult<(usize, Vec<String>)> {
     let limit = (asked.limit * 5).min(MAX_SCAN).max(asked.limit);
-    let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty() && !text.contains('\0'));
+    let text = |text: &Option<String>| {
+        text.clone()
+            .filter(|text| !text.is_empty() && !text.contains('\0'))
+    };
     let filter = RunFilter {
         session_id: text(&asked.session_id),
         workflow_id: text(&asked.workflow_id),
@@ -132,8 +135,15 @@ async fn scan(ctx: &CallContext, asked: &PurgeDraftRuns) -> ApiResult<(usize, Ve
         ..RunFilter::default()
     };
     let rows = ctx.store().runs(ctx.scope(), filter).await?;
-    let drafts = rows.iter().filter(|row| row.lifecycle.as_deref().is_some_and(candidate::is_ephemeral_draft));
-    Ok((rows.len(), drafts.map(|row| row.head.run_id.to_string()).collect()))
+    let drafts = rows.iter().filter(|row| {
+        row.lifecycle
+            .as_deref()
+            .is_some_and(candidate::is_ephemeral_draft)
+    });
+    Ok((
+        rows.len(),
+        drafts.map(|row| row.head.run_id.to_string()).collect(),
+    ))
 }
 
 async fn one(
@@ -161,8 +171,11 @@ async fn one(
             purge: None,
         });
     };
-    let Candidate { lifecycle, expires_at, refused } =
-        candidate::judge(&row, default_ttl_s, ctx.now(), asked.force, asked.include_active);
+    let Candidate {
+        lifecycle,
+        expires_at,
+        refused,
+    } = candidate::judge(&row, default_ttl_s, ctx.now(), asked.force, asked.include_active);
     let mut item = Item {
         run_id: row.head.run_id.to_string(),
         status: Some(row.columns.status.as_str()),

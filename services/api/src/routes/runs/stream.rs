@@ -46,7 +46,9 @@ pub(super) async fn stream_ledger(
     Input(asked): Input<StreamLedger>,
 ) -> ApiResult<Response> {
     // A browser that reconnects repeats its first URL and says here how far it came (difference X4).
-    let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.trim().parse::<i64>().ok());
+    let seen = headers
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok()?.trim().parse::<i64>().ok());
     let after = seen.map_or(asked.after, |seen| seen.max(asked.after));
     let Ok(run) = asked.run_id.parse::<RunId>() else {
         let owner = lookup::owner(&ctx, &asked.run_id).await?;
@@ -61,16 +63,24 @@ pub(super) async fn stream_ledger(
         heartbeat: Duration::from_secs_f64(asked.heartbeat_s),
         place: place.map(|Extension(place)| place),
     };
-    let follow = Follow::open(ctx.streams(), options).await?.ok_or_else(|| ApiError::no_run(&asked.run_id))?;
+    let follow = Follow::open(ctx.streams(), options)
+        .await?
+        .ok_or_else(|| ApiError::no_run(&asked.run_id))?;
     Ok(events(Body::from_stream(follow.into_stream::<Infallible>())))
 }
 
 fn events(body: Body) -> Response {
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/event-stream; charset=utf-8"),
+        ),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         // Proxies that buffer would hold frames back.
-        (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+        (
+            header::HeaderName::from_static("x-accel-buffering"),
+            HeaderValue::from_static("no"),
+        ),
     ];
     (headers, body).into_response()
 }

@@ -23,7 +23,9 @@ pub(super) struct OneRun {
 
 impl Request for OneRun {
     fn read(reader: &mut Reader) -> Self {
-        Self { run_id: reader.path().required("run_id", string()) }
+        Self {
+            run_id: reader.path().required("run_id", string()),
+        }
     }
 }
 
@@ -94,7 +96,10 @@ impl RunSummary {
         let control = vars.control();
         let control = |key: &str| control.as_ref().and_then(|control| control.get(key)).cloned();
         let text = |key: &str| control(key).filter(Value::is_string);
-        let wait = columns.wait.as_deref().and_then(|wait| serde_json::from_str::<Wait>(wait).ok());
+        let wait = columns
+            .wait
+            .as_deref()
+            .and_then(|wait| serde_json::from_str::<Wait>(wait).ok());
         let schedule = vars.schedule().map(schedule);
         let run_lifecycle = vars.lifecycle();
         Self {
@@ -168,15 +173,30 @@ fn schedule(stored: Value) -> Object {
         "created_at",
         "updated_at",
     ];
-    KEYS.into_iter().map(|key| (key.to_owned(), stored.get(key).cloned().unwrap_or_default())).collect()
+    KEYS.into_iter()
+        .map(|key| (key.to_owned(), stored.get(key).cloned().unwrap_or_default()))
+        .collect()
 }
 
 /// Use of the token budget. `pct` is a share of the input budget, else of the whole one.
 fn limits(stored: &Value) -> Value {
-    let number = |key: &str| stored.get(key).filter(|value| value.is_number()).cloned().unwrap_or_default();
-    let used = stored.get("estimated_tokens_used").filter(|value| value.is_number()).cloned().unwrap_or(json!(0));
+    let number = |key: &str| {
+        stored
+            .get(key)
+            .filter(|value| value.is_number())
+            .cloned()
+            .unwrap_or_default()
+    };
+    let used = stored
+        .get("estimated_tokens_used")
+        .filter(|value| value.is_number())
+        .cloned()
+        .unwrap_or(json!(0));
     let (max, max_input) = (number("max_tokens"), number("max_input_tokens"));
-    let budget = [&max_input, &max].into_iter().filter_map(Value::as_f64).find(|budget| *budget > 0.0);
+    let budget = [&max_input, &max]
+        .into_iter()
+        .filter_map(Value::as_f64)
+        .find(|budget| *budget > 0.0);
     let pct = budget.zip(used.as_f64()).map(|(budget, used)| used / budget);
     json!({"tokens": {
         "estimated_used": used,

@@ -49,7 +49,9 @@ impl<'a> Reserved<'a> {
             #[serde(default)]
             workflow_snapshot: Option<Value>,
         }
-        parse::<Runtime>(self.runtime)?.workflow_snapshot.filter(Value::is_object)
+        parse::<Runtime>(self.runtime)?
+            .workflow_snapshot
+            .filter(Value::is_object)
     }
 
     /// `_meta.schedule` of a schedule's parent.
@@ -76,7 +78,11 @@ impl<'a> Reserved<'a> {
     /// `_flow_warnings` that say something.
     pub(super) fn warnings(&self) -> Option<Vec<String>> {
         let given: Vec<Value> = parse(self.warnings)?;
-        let texts = given.iter().filter_map(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+        let texts = given
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::trim)
+            .filter(|text| !text.is_empty());
         let texts: Vec<String> = texts.map(str::to_owned).collect();
         (!texts.is_empty()).then_some(texts)
     }

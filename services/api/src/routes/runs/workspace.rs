@@ -16,10 +16,14 @@ pub(super) async fn open_run_workspace(ctx: CallContext, Input(asked): Input<One
     };
     let root = root.ok_or_else(|| ApiError::conflict("Run does not have a workspace_root"))?;
     match tokio::fs::metadata(&root).await {
-        Err(_) => Err(ApiError::not_found(format!("Run workspace does not exist: {root}"))),
-        Ok(found) if !found.is_dir() => {
-            Err(ApiError::conflict(format!("Run workspace is not a directory: {root}")))
-        }
-        Ok(_) => Err(ApiError::not_implemented("No supported directory opener found on this Gateway host")),
+        Err(_) => Err(ApiError::not_found(format!(
+            "Run workspace does not exist: {root}"
+        ))),
+        Ok(found) if !found.is_dir() => Err(ApiError::conflict(format!(
+            "Run workspace is not a directory: {root}"
+        ))),
+        Ok(_) => Err(ApiError::not_implemented(
+            "No supported directory opener found on this Gateway host",
+        )),
     }
 }

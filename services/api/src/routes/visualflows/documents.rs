@@ -23,9 +23,14 @@ impl From<VisualFlowError> for ApiError {
 
 /// The stored documents; one that cannot be read is left out, as the reference leaves out broken files.
 pub(super) async fn list_visualflows(ctx: CallContext) -> ApiResult<Json<Vec<Box<RawValue>>>> {
-    let (_, documents) = ctx.store().documents(ctx.scope(), DocumentKind::VisualFlow).await?;
+    let (_, documents) = ctx
+        .store()
+        .documents(ctx.scope(), DocumentKind::VisualFlow)
+        .await?;
     let flows = documents.into_iter().filter_map(|document| {
-        let flow = RawValue::from_string(document.body).ok().filter(|flow| flow.get().starts_with('{'));
+        let flow = RawValue::from_string(document.body)
+            .ok()
+            .filter(|flow| flow.get().starts_with('{'));
         if flow.is_none() {
             tracing::warn!(flow = document.id, "skipping an unreadable document");
         }
@@ -44,10 +49,22 @@ impl Request for CreateVisualFlow {
         let mut body = reader.strict_body();
         let mut members = Object::new();
         members.insert("name".to_owned(), body.required("name", string()).into());
-        members.insert("description".to_owned(), body.or_default("description", string()).into());
-        members.insert("interfaces".to_owned(), body.or_default("interfaces", list(string())).into());
-        members.insert("nodes".to_owned(), body.or_default("nodes", list(object())).into());
-        members.insert("edges".to_owned(), body.or_default("edges", list(object())).into());
+        members.insert(
+            "description".to_owned(),
+            body.or_default("description", string()).into(),
+        );
+        members.insert(
+            "interfaces".to_owned(),
+            body.or_default("interfaces", list(string())).into(),
+        );
+        members.insert(
+            "nodes".to_owned(),
+            body.or_default("nodes", list(object())).into(),
+        );
+        members.insert(
+            "edges".to_owned(),
+            body.or_default("edges", list(object())).into(),
+        );
         if let Some(entry) = body.optional("entryNode", string()) {
             members.insert("entryNode".to_owned(), entry.into());
         }
@@ -102,8 +119,16 @@ impl Request for UpdateVisualFlow {
         let mut members = Object::new();
         let mut body = reader.strict_body();
         take(&mut members, "name", body.optional("name", string()));
-        take(&mut members, "description", body.optional("description", string()));
-        take(&mut members, "interfaces", body.optional("interfaces", list(string())));
+        take(
+            &mut members,
+            "description",
+            body.optional("description", string()),
+        );
+        take(
+            &mut members,
+            "interfaces",
+            body.optional("interfaces", list(string())),
+        );
         take(&mut members, "nodes", body.optional("nodes", list(object())));
         take(&mut members, "edges", body.optional("edges", list(object())));
         take(&mut members, "entryNode", body.optional("entryNode", string()));
@@ -141,8 +166,15 @@ pub(super) async fn delete_visualflow(
     Input(FlowPath(flow_id)): Input<FlowPath>,
 ) -> ApiResult<Json<Deleted>> {
     visual_flow::check_id(&flow_id)?;
-    match ctx.store().delete_document(ctx.scope(), DocumentKind::VisualFlow, &flow_id).await? {
-        true => Ok(Json(Deleted { status: "deleted", id: flow_id })),
+    match ctx
+        .store()
+        .delete_document(ctx.scope(), DocumentKind::VisualFlow, &flow_id)
+        .await?
+    {
+        true => Ok(Json(Deleted {
+            status: "deleted",
+            id: flow_id,
+        })),
         false => Err(missing(&flow_id)),
     }
 }
@@ -150,18 +182,28 @@ pub(super) async fn delete_visualflow(
 /// A stored document, its `id` that of the path.
 pub(super) async fn read(ctx: &CallContext, flow_id: &str) -> ApiResult<Object> {
     visual_flow::check_id(flow_id)?;
-    let document = ctx.store().document(ctx.scope(), DocumentKind::VisualFlow, flow_id).await?;
+    let document = ctx
+        .store()
+        .document(ctx.scope(), DocumentKind::VisualFlow, flow_id)
+        .await?;
     let document = document.ok_or_else(|| missing(flow_id))?;
-    let mut flow: Object =
-        serde_json::from_str(&document.body).map_err(|error| ApiError::internal("stored document", &error))?;
+    let mut flow: Object = serde_json::from_str(&document.body)
+        .map_err(|error| ApiError::internal("stored document", &error))?;
     flow.insert("id".to_owned(), flow_id.into());
     Ok(flow)
 }
 
 async fn put(ctx: &CallContext, flow_id: &str, flow: &Object, mode: PutMode) -> ApiResult<PutOutcome> {
     let body = serde_json::to_string(flow).map_err(|error| ApiError::internal("document", &error))?;
-    let document = Document { id: flow_id.to_owned(), body, updated_at: ctx.now() };
-    Ok(ctx.store().put_document(ctx.scope(), DocumentKind::VisualFlow, document, mode).await?)
+    let document = Document {
+        id: flow_id.to_owned(),
+        body,
+        updated_at: ctx.now(),
+    };
+    Ok(ctx
+        .store()
+        .put_document(ctx.scope(), DocumentKind::VisualFlow, document, mode)
+        .await?)
 }
 
 fn missing(flow_id: &str) -> ApiError {

@@ -77,10 +77,22 @@ pub(super) async fn publish_visualflow(
         .filter_map(|(_, row)| Manifest::from_value(&row.record.manifest).ok())
         .map(|manifest| ExistingVersion::from(&manifest))
         .collect();
-    let (_, stored) = ctx.store().documents(ctx.scope(), DocumentKind::VisualFlow).await?;
-    let stored: HashMap<String, String> = stored.into_iter().map(|document| (document.id, document.body)).collect();
+    let (_, stored) = ctx
+        .store()
+        .documents(ctx.scope(), DocumentKind::VisualFlow)
+        .await?;
+    let stored: HashMap<String, String> = stored
+        .into_iter()
+        .map(|document| (document.id, document.body))
+        .collect();
     let now = ctx.now().to_string();
-    let PublishVisualFlow { flow_id, bundle_version, overwrite, reload_gateway, .. } = request;
+    let PublishVisualFlow {
+        flow_id,
+        bundle_version,
+        overwrite,
+        reload_gateway,
+        ..
+    } = request;
     let published = blocking(move || {
         let lookup = |id: &str| serde_json::from_str::<Object>(stored.get(id)?).ok().map(Arc::new);
         publish(&PublishRequest {
@@ -95,7 +107,12 @@ pub(super) async fn publish_visualflow(
         })
     })
     .await??;
-    let Published { manifest, bytes, file_name, .. } = published;
+    let Published {
+        manifest,
+        bytes,
+        file_name,
+        ..
+    } = published;
     let package = installer.inspect(Bytes::from(bytes)).await?;
     let load_error = installer.install(package, overwrite).await?;
     if reload_gateway {

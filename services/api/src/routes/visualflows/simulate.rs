@@ -66,7 +66,8 @@ pub(super) async fn simulate_code(
     Input(request): Input<SimulateCode>,
 ) -> ApiResult<Json<Simulation>> {
     let service = ctx.state().extension::<CodeService>();
-    let service = service.ok_or_else(|| ApiError::not_implemented("Code execution is not available on this gateway"))?;
+    let service = service
+        .ok_or_else(|| ApiError::not_implemented("Code execution is not available on this gateway"))?;
     let requested_mode = match Permissions::parse(&request.permissions) {
         Ok(permissions) => permissions.as_str().to_owned(),
         Err(_) => request.permissions.trim().to_lowercase(),
@@ -77,7 +78,10 @@ pub(super) async fn simulate_code(
             function_name: &request.function_name,
             input: &request.input,
             permissions: &request.permissions,
-            limits: Limits { wall_time: WALL_TIME, ..Limits::default() },
+            limits: Limits {
+                wall_time: WALL_TIME,
+                ..Limits::default()
+            },
         })
     })
     .await?;

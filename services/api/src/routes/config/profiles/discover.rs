@@ -70,8 +70,14 @@ pub(in crate::routes) async fn discover_endpoint_models(
         }
     };
     let profile = found.as_ref().map(|found| &found.profile);
-    let provider = profile.map_or_else(|| request.provider_family.trim().to_owned(), |found| found.provider());
-    let key_given = request.api_key.as_ref().is_some_and(|key| !key.expose_secret().is_empty());
+    let provider = profile.map_or_else(
+        || request.provider_family.trim().to_owned(),
+        |found| found.provider(),
+    );
+    let key_given = request
+        .api_key
+        .as_ref()
+        .is_some_and(|key| !key.expose_secret().is_empty());
     let url_given = request.base_url.is_some();
     let shared = profile.is_some_and(|profile| profile.scope == ProfileScope::Gateway);
     let listed = if url_given && shared && !key_given && origin_of(&ctx) == EndpointOrigin::User {
@@ -116,7 +122,13 @@ async fn resolve(
         None => provider,
         Some(Found { profile, home }) => {
             let context = Profile::seal_context(home.plane, &profile.id);
-            let stored = || services.secrets.as_ref()?.open(profile.sealed_api_key.as_ref()?, &context).ok();
+            let stored = || {
+                services
+                    .secrets
+                    .as_ref()?
+                    .open(profile.sealed_api_key.as_ref()?, &context)
+                    .ok()
+            };
             api_key = api_key.or_else(stored);
             &profile.provider_family
         }

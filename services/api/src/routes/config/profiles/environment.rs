@@ -7,7 +7,15 @@ use super::fingerprint;
 use crate::CallContext;
 
 /// Families that are shown, in the order of the page.
-const SHOWN: [&str; 7] = ["openai", "anthropic", "openrouter", "portkey", "lmstudio", "ollama", "openai-compatible"];
+const SHOWN: [&str; 7] = [
+    "openai",
+    "anthropic",
+    "openrouter",
+    "portkey",
+    "lmstudio",
+    "ollama",
+    "openai-compatible",
+];
 
 /// One row per family that has a key or an address.
 pub(super) fn rows(ctx: &CallContext) -> Vec<Value> {
@@ -17,7 +25,9 @@ pub(super) fn rows(ctx: &CallContext) -> Vec<Value> {
 
 fn row(ctx: &CallContext, family: &ProviderFamily) -> Option<Value> {
     let providers = &ctx.state().config().providers;
-    let key = Some(family.key_env).filter(|name| !name.is_empty()).and_then(|name| providers.secret(name));
+    let key = Some(family.key_env)
+        .filter(|name| !name.is_empty())
+        .and_then(|name| providers.secret(name));
     let address = providers.first(family.base_url_env);
     if key.is_none() && address.is_none() {
         return None;

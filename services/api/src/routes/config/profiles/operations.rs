@@ -86,10 +86,18 @@ impl Request for SaveProfile {
             id,
             members: Members {
                 display_name: Some(display_name),
-                description: Some(body.optional("description", string().max_len(1000)).unwrap_or_default()),
+                description: Some(
+                    body.optional("description", string().max_len(1000))
+                        .unwrap_or_default(),
+                ),
                 provider_family: Some(body.or("provider_family", family, "openai-compatible".to_owned())),
-                base_url: Some(body.optional("base_url", string().max_len(2048)).unwrap_or_default()),
-                api_key: body.optional("api_key", string().max_len(65_536)).map(SecretString::from),
+                base_url: Some(
+                    body.optional("base_url", string().max_len(2048))
+                        .unwrap_or_default(),
+                ),
+                api_key: body
+                    .optional("api_key", string().max_len(65_536))
+                    .map(SecretString::from),
                 clear_api_key: false,
                 scope: Some(body.or("scope", string(), "user".to_owned())),
                 capabilities: Some(body.or("capabilities", list(string()), vec!["text".to_owned()])),
@@ -107,7 +115,9 @@ pub(in crate::routes) async fn save_endpoint_profile(
     let id = checked_id(&request.id)?;
     let scope = checked_scope(request.members.scope.as_deref())?.unwrap_or_default();
     let home = home(&ctx, scope);
-    let existing = find(ctx.store(), &home, id).await?.filter(|found| found.home == home);
+    let existing = find(ctx.store(), &home, id)
+        .await?
+        .filter(|found| found.home == home);
     save(&ctx, id, existing, request.members).await
 }
 
@@ -130,7 +140,9 @@ impl Request for UpdateProfile {
                 description: body.optional("description", string().max_len(1000)),
                 provider_family: body.optional("provider_family", string().min_len(1).max_len(80)),
                 base_url: body.optional("base_url", string().max_len(2048)),
-                api_key: body.optional("api_key", string().max_len(65_536)).map(SecretString::from),
+                api_key: body
+                    .optional("api_key", string().max_len(65_536))
+                    .map(SecretString::from),
                 clear_api_key: body.or("clear_api_key", boolean(), false),
                 scope: body.optional("scope", string()),
                 capabilities: body.optional("capabilities", list(string())),
@@ -147,14 +159,23 @@ pub(in crate::routes) async fn update_endpoint_profile(
 ) -> ApiResult<Json<Saved>> {
     let id = checked_id(&request.profile_id)?;
     // A disabled connection can be changed too, or nobody could enable it again.
-    let found = find(ctx.store(), ctx.scope(), id).await?.ok_or_else(|| ApiError::not_found(NOT_FOUND))?;
+    let found = find(ctx.store(), ctx.scope(), id)
+        .await?
+        .ok_or_else(|| ApiError::not_found(NOT_FOUND))?;
     save(&ctx, id, Some(found), request.members).await
 }
 
-async fn save(ctx: &CallContext, id: &str, existing: Option<Found>, members: Members) -> ApiResult<Json<Saved>> {
+async fn save(
+    ctx: &CallContext,
+    id: &str,
+    existing: Option<Found>,
+    members: Members,
+) -> ApiResult<Json<Saved>> {
     let before = existing.as_ref().map(|found| found.profile.clone());
     let scope = checked_scope(members.scope.as_deref())?;
-    let scope = scope.or(before.as_ref().map(|profile| profile.scope)).unwrap_or_default();
+    let scope = scope
+        .or(before.as_ref().map(|profile| profile.scope))
+        .unwrap_or_default();
     require_admin_for(ctx, scope)?;
     if let Some(before) = &before {
         require_admin_for(ctx, before.scope)?;
@@ -181,7 +202,10 @@ async fn save(ctx: &CallContext, id: &str, existing: Option<Found>, members: Mem
     let trimmed = |text: String| text.trim().to_owned();
     profile.display_name = members.display_name.map(trimmed).unwrap_or(profile.display_name);
     profile.description = members.description.map(trimmed).unwrap_or(profile.description);
-    profile.provider_family = members.provider_family.map(trimmed).unwrap_or(profile.provider_family);
+    profile.provider_family = members
+        .provider_family
+        .map(trimmed)
+        .unwrap_or(profile.provider_family);
     profile.enabled = members.enabled.unwrap_or(profile.enabled);
     if let Some(url) = members.base_url {
         profile.base_url = checked_url(&url)?;
@@ -198,7 +222,9 @@ async fn save(ctx: &CallContext, id: &str, existing: Option<Found>, members: Mem
     let moved = existing.as_ref().filter(|found| found.home != home);
     if moved.is_some() && profile.has_key() && members.api_key.is_none() && !members.clear_api_key {
         // A sealed key is bound to its row; it does not follow into another plane.
-        return Err(ApiError::bad_request("Changing the scope of a connection needs its api_key again"));
+        return Err(ApiError::bad_request(
+            "Changing the scope of a connection needs its api_key again",
+        ));
     }
     if members.clear_api_key {
         profile.set_key(None);
@@ -207,12 +233,23 @@ async fn save(ctx: &CallContext, id: &str, existing: Option<Found>, members: Mem
     }
     put(ctx, &home, &profile, ctx.now()).await?;
     if let Some(moved) = moved {
-        ctx.store().delete_document(&moved.home, DocumentKind::EndpointProfile, id).await?;
+        ctx.store()
+            .delete_document(&moved.home, DocumentKind::EndpointProfile, id)
+            .await?;
     }
-    Ok(Json(Saved { ok: true, profile: profile.public(), profiles: all(ctx).await? }))
+    Ok(Json(Saved {
+        ok: true,
+        profile: profile.public(),
+        profiles: all(ctx).await?,
+    }))
 }
 
-fn store_key(ctx: &CallContext, profile: &mut Profile, home: &TenantScope, key: &SecretString) -> ApiResult<()> {
+fn store_key(
+    ctx: &CallContext,
+    profile: &mut Profile,
+    home: &TenantScope,
+    key: &SecretString,
+) -> ApiResult<()> {
     use secrecy::ExposeSecret as _;
     let text = key.expose_secret();
     if text.contains('\0') {
@@ -221,7 +258,10 @@ fn store_key(ctx: &CallContext, profile: &mut Profile, home: &TenantScope, key: 
     if text.trim().is_empty() {
         return Ok(());
     }
-    let secrets = ctx.state().extension::<ModelServices>().and_then(|services| services.secrets.clone());
+    let secrets = ctx
+        .state()
+        .extension::<ModelServices>()
+        .and_then(|services| services.secrets.clone());
     let secrets = secrets.ok_or_else(|| ApiError::not_implemented(NO_ENCRYPTION))?;
     let sealed = secrets.seal(key, &Profile::seal_context(home.plane, &profile.id));
     let sealed = sealed.map_err(|error| ApiError::internal("sealing a key", &error))?;
@@ -250,10 +290,19 @@ pub(in crate::routes) async fn delete_endpoint_profile(
     Input(ProfilePath(id)): Input<ProfilePath>,
 ) -> ApiResult<Json<Deleted>> {
     let id = checked_id(&id)?;
-    let found = find(ctx.store(), ctx.scope(), id).await?.ok_or_else(|| ApiError::not_found(NOT_FOUND))?;
+    let found = find(ctx.store(), ctx.scope(), id)
+        .await?
+        .ok_or_else(|| ApiError::not_found(NOT_FOUND))?;
     require_admin_for(&ctx, found.profile.scope)?;
-    let deleted = ctx.store().delete_document(&found.home, DocumentKind::EndpointProfile, id).await?;
-    Ok(Json(Deleted { ok: true, deleted, profiles: all(&ctx).await? }))
+    let deleted = ctx
+        .store()
+        .delete_document(&found.home, DocumentKind::EndpointProfile, id)
+        .await?;
+    Ok(Json(Deleted {
+        ok: true,
+        deleted,
+        profiles: all(&ctx).await?,
+    }))
 }
 
 /// The plane whose row a connection is.

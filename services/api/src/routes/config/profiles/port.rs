@@ -23,23 +23,36 @@ pub struct StoredProfiles {
 
 impl StoredProfiles {
     /// Over a store. `single_token`: every caller is the operator.
-    pub fn new(documents: Arc<dyn Documents>, secrets: Option<Arc<dyn SecretBox>>, single_token: bool) -> Self {
-        Self { documents, secrets, single_token }
+    pub fn new(
+        documents: Arc<dyn Documents>,
+        secrets: Option<Arc<dyn SecretBox>>,
+        single_token: bool,
+    ) -> Self {
+        Self {
+            documents,
+            secrets,
+            single_token,
+        }
     }
 }
 
 #[async_trait]
 impl EndpointProfiles for StoredProfiles {
     async fn endpoint(&self, plane: &str, id: &str) -> Result<Option<ProviderEndpoint>, ProviderError> {
-        let Some(scope) = scope_of_plane_name(plane) else { return Ok(None) };
+        let Some(scope) = scope_of_plane_name(plane) else {
+            return Ok(None);
+        };
         let found = find(&*self.documents, &scope, id).await;
         let found = found.map_err(|error| {
             tracing::warn!(error = %error, "stored connections are not readable");
             ProviderError::Unsupported("Stored connections are not readable right now".to_owned())
         })?;
-        let Some(found) = found.filter(|found| found.profile.enabled) else { return Ok(None) };
+        let Some(found) = found.filter(|found| found.profile.enabled) else {
+            return Ok(None);
+        };
         let profile = found.profile;
-        let family = family(&profile.provider_family).ok_or_else(|| unknown_provider(&profile.provider_family))?;
+        let family =
+            family(&profile.provider_family).ok_or_else(|| unknown_provider(&profile.provider_family))?;
         let api_key = match (&profile.sealed_api_key, &self.secrets) {
             (None, _) => None,
             (Some(_), None) => return Err(no_key(&profile)),
@@ -58,7 +71,11 @@ impl EndpointProfiles for StoredProfiles {
             family,
             base_url: profile.base_url.unwrap_or_default(),
             api_key,
-            origin: if operator { EndpointOrigin::Operator } else { EndpointOrigin::User },
+            origin: if operator {
+                EndpointOrigin::Operator
+            } else {
+                EndpointOrigin::User
+            },
             headers,
             allowed_models: profile.allowed_models,
             timeout: DEFAULT_TIMEOUT,
@@ -67,5 +84,8 @@ impl EndpointProfiles for StoredProfiles {
 }
 
 fn no_key(profile: &Profile) -> ProviderError {
-    ProviderError::Unsupported(format!("The stored key of connection '{}' cannot be opened here", profile.id))
+    ProviderError::Unsupported(format!(
+        "The stored key of connection '{}' cannot be opened here",
+        profile.id
+    ))
 }

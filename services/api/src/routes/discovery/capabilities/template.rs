@@ -69,10 +69,19 @@ pub(super) fn fill(facts: &Facts<'_>) -> Value {
 fn packages(tree: &mut Value, facts: &Facts<'_>) {
     // One program answers for what the reference spread over packages.
     let names = ["gateway", "runtime", "core", "memory", "voice", "vision"];
-    for name in names.map(|name| format!("abstract{name}")).iter().map(String::as_str).chain(["voice"]) {
+    for name in names
+        .map(|name| format!("abstract{name}"))
+        .iter()
+        .map(String::as_str)
+        .chain(["voice"])
+    {
         tree[name] = json!({"installed": true, "version": VERSION});
     }
-    let kinds = [("voice", facts.tts.configured), ("audio", facts.stt.configured), ("vision", facts.images)];
+    let kinds = [
+        ("voice", facts.tts.configured),
+        ("audio", facts.stt.configured),
+        ("vision", facts.images),
+    ];
     for (kind, available) in kinds {
         tree["capability_plugins"]["capabilities"][kind]["available"] = json!(available);
         tree["multimodal"]["capabilities"][kind] = json!(available);
@@ -175,7 +184,9 @@ fn withhold(value: &mut Value, served: &dyn Fn(&str) -> bool) {
 }
 
 fn all_served(endpoints: &Value, served: &dyn Fn(&str) -> bool) -> bool {
-    endpoints.as_object().is_some_and(|map| map.values().all(|path| path.as_str().is_some_and(served)))
+    endpoints
+        .as_object()
+        .is_some_and(|map| map.values().all(|path| path.as_str().is_some_and(served)))
 }
 
 fn prompt_cache(cache: &mut Value, facts: &Facts<'_>) {
@@ -233,7 +244,11 @@ fn admin_only(contracts: &mut Value, caller: Caller) {
         return;
     }
     let common = &mut contracts["common"];
-    for (family, name) in [("artifacts", "import"), ("artifacts", "export"), ("workspace", "open_run_directory")] {
+    for (family, name) in [
+        ("artifacts", "import"),
+        ("artifacts", "export"),
+        ("workspace", "open_run_directory"),
+    ] {
         let descriptor = &mut common[family][name];
         descriptor["available"] = json!(false);
         descriptor["denied_reason"] = json!("admin_required");
@@ -242,7 +257,11 @@ fn admin_only(contracts: &mut Value, caller: Caller) {
     }
     let admin = &mut contracts["flow_editor"]["workflow_catalog"]["admin"];
     admin["available"] = json!(false);
-    for descriptor in admin.as_object_mut().into_iter().flat_map(|object| object.values_mut()) {
+    for descriptor in admin
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|object| object.values_mut())
+    {
         if descriptor.is_object() {
             descriptor["available"] = json!(false);
             descriptor["denied_reason"] = json!("admin_required");
@@ -261,25 +280,49 @@ fn surfaces(contracts: &Value) -> Value {
     let mut ledger = flags("ledger", &["replay", "batch", "stream"]);
     ledger["stream_transport"] = common["ledger"]["stream"]["transport"].clone();
     let names = [
-        "providers", "provider_models", "voice_voices", "audio_speech_models", "audio_transcription_models",
-        "audio_music_providers", "audio_music_models", "vision_provider_models", "vision_models", "vision_adapters",
-        "tools", "semantics",
+        "providers",
+        "provider_models",
+        "voice_voices",
+        "audio_speech_models",
+        "audio_transcription_models",
+        "audio_music_providers",
+        "audio_music_models",
+        "vision_provider_models",
+        "vision_models",
+        "vision_adapters",
+        "tools",
+        "semantics",
     ];
     let listed = names.map(|name| (name.to_owned(), json!(common["discovery"][name].is_string())));
     let pick = |from: &Value, names: &[&str]| -> Value {
-        let present = names.iter().filter_map(|name| Some(((*name).to_owned(), from.get(*name)?.clone())));
+        let present = names
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), from.get(*name)?.clone())));
         Value::Object(present.collect())
     };
     let mut media = serde_json::Map::new();
     for (kind, descriptor) in editor["media"].as_object().into_iter().flatten() {
-        let mut surface =
-            pick(&descriptor["direct_endpoint"], &["available", "route_available", "configured", "config_hint"]);
+        let mut surface = pick(
+            &descriptor["direct_endpoint"],
+            &["available", "route_available", "configured", "config_hint"],
+        );
         surface["workflow_available"] = descriptor["workflow"]["available"].clone();
         media.insert(kind.clone(), surface);
     }
     let voice = &editor["voice"];
-    media.insert("stt".to_owned(), pick(&voice["stt"], &["available", "route_available", "configured", "config_hint"]));
-    let listen = ["available", "host_capture_required", "transcription_available", "transcribe_route_available"];
+    media.insert(
+        "stt".to_owned(),
+        pick(
+            &voice["stt"],
+            &["available", "route_available", "configured", "config_hint"],
+        ),
+    );
+    let listen = [
+        "available",
+        "host_capture_required",
+        "transcription_available",
+        "transcribe_route_available",
+    ];
     media.insert("listen".to_owned(), pick(&voice["listen"], &listen));
     let cache = &common["prompt_cache"];
     json!({
@@ -330,7 +373,9 @@ fn resolve_copies(value: &mut Value, source: &Value) {
         return;
     }
     match value {
-        Value::Object(object) => object.values_mut().for_each(|value| resolve_copies(value, source)),
+        Value::Object(object) => object
+            .values_mut()
+            .for_each(|value| resolve_copies(value, source)),
         Value::Array(items) => items.iter_mut().for_each(|value| resolve_copies(value, source)),
         _ => {}
     }
@@ -341,7 +386,10 @@ mod tests {
     use super::*;
 
     fn facts<'a>(caller: Caller, served: &'a dyn Fn(&str) -> bool, configured: bool) -> Facts<'a> {
-        let voice = || Voice { configured, active_model: None };
+        let voice = || Voice {
+            configured,
+            active_model: None,
+        };
         Facts {
             caller,
             served,
@@ -374,7 +422,10 @@ mod tests {
         let contracts = &tree["contracts"];
         for scope in ["flow_editor", "assistant", "abstractcode"] {
             for name in ["runs", "ledger", "artifacts", "model_residency"] {
-                assert_eq!(contracts[scope][name], contracts["common"][name], "{scope} {name}");
+                assert_eq!(
+                    contracts[scope][name], contracts["common"][name],
+                    "{scope} {name}"
+                );
             }
         }
         assert_eq!(contracts["assistant"]["voice"], contracts["flow_editor"]["voice"]);
@@ -395,23 +446,41 @@ mod tests {
         assert_eq!(common["runs"]["list"]["available"], true);
         assert_eq!(common["memory"]["available"], false);
         assert_eq!(common["readiness"]["surfaces"]["runs"]["start"], false);
-        assert_eq!(tree["contracts"]["assistant"]["runs"]["start"]["available"], false);
+        assert_eq!(
+            tree["contracts"]["assistant"]["runs"]["start"]["available"],
+            false
+        );
         let nothing = fill(&facts(Caller::Admin, &|_| false, true));
         let common = &nothing["contracts"]["common"];
         assert_eq!(common["model_residency"]["supported_tasks"], json!([]));
         assert!(common["model_residency"].get("mode").is_none());
         assert_eq!(common["prompt_cache"]["session_lifecycle_available"], false);
-        assert_eq!(nothing["contracts"]["flow_editor"]["visualflows"]["crud"]["available"], false);
+        assert_eq!(
+            nothing["contracts"]["flow_editor"]["visualflows"]["crud"]["available"],
+            false
+        );
     }
 
     #[test]
     fn users_are_told_what_is_denied() {
         let tree = fill(&facts(Caller::User, &|_| true, true));
         let contracts = &tree["contracts"];
-        assert_eq!(contracts["common"]["artifacts"]["import"]["denied_reason"], "admin_required");
-        assert_eq!(contracts["flow_editor"]["workflow_catalog"]["admin"]["set_acl"]["available"], false);
-        assert_eq!(contracts["common"]["prompt_cache"]["provider_controls_available"], false);
-        assert_eq!(contracts["common"]["readiness"]["surfaces"]["artifacts"]["export"], false);
+        assert_eq!(
+            contracts["common"]["artifacts"]["import"]["denied_reason"],
+            "admin_required"
+        );
+        assert_eq!(
+            contracts["flow_editor"]["workflow_catalog"]["admin"]["set_acl"]["available"],
+            false
+        );
+        assert_eq!(
+            contracts["common"]["prompt_cache"]["provider_controls_available"],
+            false
+        );
+        assert_eq!(
+            contracts["common"]["readiness"]["surfaces"]["artifacts"]["export"],
+            false
+        );
         assert_eq!(contracts["common"]["artifacts"]["search"]["available"], true);
     }
 
@@ -421,11 +490,20 @@ mod tests {
         let contracts = &tree["contracts"];
         assert_eq!(contracts["common"]["attachments"]["max_upload_bytes"], 7);
         assert_eq!(contracts["flow_editor"]["voice"]["stt"]["max_upload_bytes"], 7);
-        assert_eq!(contracts["flow_editor"]["media"]["generated_image"]["direct_endpoint"]["max_image_bytes"], 9);
-        assert_eq!(contracts["flow_editor"]["media"]["generated_image"]["workflow"]["available"], false);
+        assert_eq!(
+            contracts["flow_editor"]["media"]["generated_image"]["direct_endpoint"]["max_image_bytes"],
+            9
+        );
+        assert_eq!(
+            contracts["flow_editor"]["media"]["generated_image"]["workflow"]["available"],
+            false
+        );
         assert_eq!(contracts["flow_editor"]["voice"]["tts"]["available"], false);
         assert_eq!(tree["tools"]["count"], 12);
         assert_eq!(contracts["common"]["memory"]["path"], STORED_IN);
-        assert!(!tree.to_string().contains("<"), "placeholders of the recording are filled");
+        assert!(
+            !tree.to_string().contains("<"),
+            "placeholders of the recording are filled"
+        );
     }
 }

@@ -25,7 +25,11 @@ const KEYS: [&str; 10] = [
 
 /// Summaries of the artifacts of some runs, the oldest first.
 pub(super) async fn of_runs(ctx: &CallContext, runs: Vec<String>) -> ApiResult<ArtifactsByRun> {
-    let filter = ArtifactFilter { run_ids: runs, order: ArtifactOrder::OldestFirst, ..ArtifactFilter::default() };
+    let filter = ArtifactFilter {
+        run_ids: runs,
+        order: ArtifactOrder::OldestFirst,
+        ..ArtifactFilter::default()
+    };
     let mut by_run = ArtifactsByRun::new();
     for row in ctx.store().artifacts(ctx.scope(), filter).await? {
         let Some(run) = row.run_id else { continue };
@@ -40,7 +44,12 @@ pub(super) async fn of_runs(ctx: &CallContext, runs: Vec<String>) -> ApiResult<A
 }
 
 fn summary(mut meta: Map<String, Value>) -> Value {
-    let mut member = |key: &str| (key.to_owned(), meta.get_mut(key).map(Value::take).unwrap_or_default());
+    let mut member = |key: &str| {
+        (
+            key.to_owned(),
+            meta.get_mut(key).map(Value::take).unwrap_or_default(),
+        )
+    };
     let mut summary = Value::Object(KEYS.into_iter().map(&mut member).collect());
     cut(&mut summary);
     summary
@@ -68,11 +77,17 @@ mod tests {
 
     #[test]
     fn summaries_have_all_keys_and_bounded_texts() {
-        let Value::Object(meta) = json!({"artifact_id": "a", "tags": {"t": "é".repeat(2_001)}, "more": 1}) else {
+        let Value::Object(meta) = json!({"artifact_id": "a", "tags": {"t": "é".repeat(2_001)}, "more": 1})
+        else {
             panic!("object")
         };
         let summary = summary(meta);
-        let keys: Vec<&str> = summary.as_object().expect("object").keys().map(String::as_str).collect();
+        let keys: Vec<&str> = summary
+            .as_object()
+            .expect("object")
+            .keys()
+            .map(String::as_str)
+            .collect();
         assert_eq!(keys, KEYS);
         let text = summary["tags"]["t"].as_str().expect("text");
         assert!(text.ends_with("é#TRUNCATION") && text.chars().count() == 2_000 + 11);

@@ -87,7 +87,10 @@ pub(super) async fn read(
                 return Ok(None);
             }
             let after = total - i64::try_from(limit).unwrap_or_default();
-            ctx.store().ledger(ctx.scope(), run, after, limit).await.map_err(ApiError::from)
+            ctx.store()
+                .ledger(ctx.scope(), run, after, limit)
+                .await
+                .map_err(ApiError::from)
         })
         .buffered(WIDTH)
         .try_collect()
@@ -106,7 +109,9 @@ pub(super) fn shown<'a>(
         let run_id = run.to_string();
         let mut items = Vec::new();
         for (cursor, line) in page.iter().flat_map(LedgerPage::records) {
-            let Ok(record) = serde_json::from_str::<&RawValue>(line) else { continue };
+            let Ok(record) = serde_json::from_str::<&RawValue>(line) else {
+                continue;
+            };
             items.push(Item { cursor, record });
             if let Ok(shown) = serde_json::from_str::<Shown<'_>>(line) {
                 timeline.push(moment(&run_id, cursor, shown));
@@ -115,7 +120,14 @@ pub(super) fn shown<'a>(
         let cursor_start = items.first().map_or(total + 1, |item| item.cursor);
         let cursor_end = items.last().map_or(*total, |item| item.cursor);
         let artifacts = artifacts.remove(&run_id).unwrap_or_default();
-        ledgers.push(Ledger { run_id, total: *total, cursor_start, cursor_end, items, artifacts });
+        ledgers.push(Ledger {
+            run_id,
+            total: *total,
+            cursor_start,
+            cursor_end,
+            items,
+            artifacts,
+        });
     }
     // Stable: records of one run keep their order.
     timeline.sort_by(|a, b| a.started_at.cmp(&b.started_at));

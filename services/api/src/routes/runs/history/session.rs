@@ -17,7 +17,12 @@ pub(super) struct Session {
 }
 
 /// The last turns, the oldest first. In a session with chat only chat turns are kept.
-pub(super) async fn turns(ctx: &CallContext, session: &str, until: Timestamp, limit: usize) -> ApiResult<Session> {
+pub(super) async fn turns(
+    ctx: &CallContext,
+    session: &str,
+    until: Timestamp,
+    limit: usize,
+) -> ApiResult<Session> {
     let filter = RunFilter {
         session_id: Some(session.to_owned()),
         root_only: true,
@@ -44,5 +49,8 @@ pub(super) async fn turns(ctx: &CallContext, session: &str, until: Timestamp, li
     for (row, kind) in rows {
         turns.push(turn::show(ctx, &row, kind).await?);
     }
-    Ok(Session { session_id: session.to_owned(), turns })
+    Ok(Session {
+        session_id: session.to_owned(),
+        turns,
+    })
 }

@@ -27,7 +27,12 @@ pub(super) async fn derive(ctx: &CallContext, row: &RunRow) -> Option<Value> {
     let loaded = ctx.workflows().bundle(ctx.scope(), sha256).await.ok()?;
     let flow = loaded.bundle.flow(reference.flow_id)?;
     let (bundle_ref, _) = workflow_id.split_once(':')?;
-    let content = Content { kind: "visualflow_json", bundle_ref, flow_id: reference.flow_id, visualflow: flow };
+    let content = Content {
+        kind: "visualflow_json",
+        bundle_ref,
+        flow_id: reference.flow_id,
+        visualflow: flow,
+    };
     let content = serde_json::to_vec(&content).ok()?;
     let run_id = row.head.run_id.to_string();
     Some(json!({
@@ -43,8 +48,14 @@ pub(super) async fn derive(ctx: &CallContext, row: &RunRow) -> Option<Value> {
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(object) => {
-            let members: BTreeMap<&String, Value> = object.iter().map(|(key, value)| (key, sorted(value))).collect();
-            Value::Object(members.into_iter().map(|(key, value)| (key.clone(), value)).collect())
+            let members: BTreeMap<&String, Value> =
+                object.iter().map(|(key, value)| (key, sorted(value))).collect();
+            Value::Object(
+                members
+                    .into_iter()
+                    .map(|(key, value)| (key.clone(), value))
+                    .collect(),
+            )
         }
         Value::Array(items) => items.iter().map(sorted).collect(),
         other => other.clone(),

@@ -8,7 +8,10 @@ use serde_json::Value;
 use super::{artifacts, ledgers::duration_ms};
 use crate::{
     ApiResult, CallContext,
-    routes::runs::{summary::is_wrapper, vars::{Reserved, TopLevel}},
+    routes::runs::{
+        summary::is_wrapper,
+        vars::{Reserved, TopLevel},
+    },
 };
 
 /// Runs of a turn's tree whose ledgers count.
@@ -66,7 +69,11 @@ struct Usage {
 /// The kind of a run's turn.
 pub(super) fn kind(row: &RunRow) -> Kind {
     let context = TopLevel::read(&row.columns.vars).get("context");
-    if context.as_ref().and_then(|context| context.get("messages")).is_some_and(Value::is_array) {
+    if context
+        .as_ref()
+        .and_then(|context| context.get("messages"))
+        .is_some_and(Value::is_array)
+    {
         Kind::Chat
     } else if is_wrapper(&row.head.workflow_id) || Reserved::read(&row.columns.vars).schedule().is_some() {
         Kind::Scheduled
@@ -86,15 +93,23 @@ pub(super) async fn show(ctx: &CallContext, row: &RunRow, kind: Kind) -> ApiResu
     };
     let mut runs: Vec<(RunId, i64)> = vec![(run, row.last_seq)];
     let below = ctx.store().descendants(ctx.scope(), run, MAX_TREE).await?;
-    runs.extend(below.iter().map(|related| (related.head.run_id, related.last_seq)));
+    runs.extend(
+        below
+            .iter()
+            .map(|related| (related.head.run_id, related.last_seq)),
+    );
     let mut sums = Sums::default();
     for (member, _) in runs.iter().filter(|(_, last_seq)| *last_seq > 0) {
         if let Some(page) = ctx.store().ledger(ctx.scope(), *member, 0, MAX_RECORDS).await? {
             sums.add(&page, *member == run);
         }
     }
-    let output: Value =
-        row.columns.output.as_deref().and_then(|output| serde_json::from_str(output).ok()).unwrap_or_default();
+    let output: Value = row
+        .columns
+        .output
+        .as_deref()
+        .and_then(|output| serde_json::from_str(output).ok())
+        .unwrap_or_default();
     let run_id = run.to_string();
     let mut by_run = artifacts::of_runs(ctx, vec![run_id.clone()]).await?;
     let elapsed = row.columns.updated_at.micros_since(row.head.created_at);
@@ -106,7 +121,11 @@ pub(super) async fn show(ctx: &CallContext, row: &RunRow, kind: Kind) -> ApiResu
         updated_at: row.columns.updated_at,
         prompt,
         prompt_metadata,
-        attachments: context.get("attachments").and_then(Value::as_array).cloned().unwrap_or_default(),
+        attachments: context
+            .get("attachments")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default(),
         answer: answer(&output).or_else(|| sums.said.take()),
         answer_meta: output.get("meta").filter(|meta| meta.is_object()).cloned(),
         stats: sums.stats(elapsed),
@@ -121,8 +140,14 @@ fn filled(value: Option<&Value>) -> Option<String> {
 }
 
 fn prompt(vars: &TopLevel<'_>, context: &Value) -> Option<String> {
-    let direct = ["prompt", "message", "task"].into_iter().find_map(|key| filled(vars.get(key).as_ref()));
-    let direct = direct.or_else(|| ["task", "message"].into_iter().find_map(|key| filled(context.get(key))));
+    let direct = ["prompt", "message", "task"]
+        .into_iter()
+        .find_map(|key| filled(vars.get(key).as_ref()));
+    let direct = direct.or_else(|| {
+        ["task", "message"]
+            .into_iter()
+            .find_map(|key| filled(context.get(key)))
+    });
     direct.or_else(|| {
         let messages = context.get("messages")?.as_array()?;
         let user = |message: &&Value| message.get("role").and_then(Value::as_str) == Some("user");
@@ -132,7 +157,9 @@ fn prompt(vars: &TopLevel<'_>, context: &Value) -> Option<String> {
 
 /// Splits a leading metadata envelope off.
 fn split_envelope(text: &str) -> (Option<String>, Option<Value>) {
-    let inner = text.strip_prefix(ENVELOPE.0).and_then(|rest| rest.split_once(ENVELOPE.1));
+    let inner = text
+        .strip_prefix(ENVELOPE.0)
+        .and_then(|rest| rest.split_once(ENVELOPE.1));
     match inner.and_then(|(metadata, rest)| Some((serde_json::from_str(metadata.trim()).ok()?, rest))) {
         Some((metadata, rest)) => (Some(rest.trim().to_owned()), Some(metadata)),
         None => (Some(text.to_owned()), None),
@@ -143,7 +170,11 @@ fn split_envelope(text: &str) -> (Option<String>, Option<Value>) {
 fn answer(output: &Value) -> Option<String> {
     const KEYS: [&str; 5] = ["response", "answer", "message", "text", "content"];
     let of = |value: &Value| KEYS.into_iter().find_map(|key| filled(value.get(key)));
-    of(output).or_else(|| ["result", "output"].into_iter().find_map(|key| of(output.get(key)?)))
+    of(output).or_else(|| {
+        ["result", "output"]
+            .into_iter()
+            .find_map(|key| of(output.get(key)?))
+    })
 }
 
 /// Sums over the ledgers of a tree.
@@ -161,7 +192,9 @@ impl Sums {
     fn add(&mut self, page: &LedgerPage, is_root: bool) {
         for (_, line) in page.records() {
             // Most records are none of these; a look at the text spares the parsing.
-            let counts = ["\"llm_call\"", "\"tool_calls\"", "\"answer_user\""].iter().any(|kind| line.contains(kind));
+            let counts = ["\"llm_call\"", "\"tool_calls\"", "\"answer_user\""]
+                .iter()
+                .any(|kind| line.contains(kind));
             if !counts {
                 continue;
             }
@@ -172,7 +205,9 @@ impl Sums {
             match record["effect"]["type"].as_str() {
                 Some("llm_call") => self.add_model_call(&record),
                 Some("tool_calls") => {
-                    let calls = record["effect"]["payload"]["tool_calls"].as_array().map_or(0, Vec::len);
+                    let calls = record["effect"]["payload"]["tool_calls"]
+                        .as_array()
+                        .map_or(0, Vec::len);
                     self.tool_calls += calls as u64;
                 }
                 Some("answer_user") if is_root => {
@@ -186,9 +221,15 @@ impl Sums {
     fn add_model_call(&mut self, record: &Value) {
         self.llm_calls += 1;
         let usage = &record["result"]["usage"];
-        let number = |keys: [&str; 2]| keys.into_iter().find_map(|key| usage[key].as_u64()).unwrap_or_default();
-        let (input, output) =
-            (number(["input_tokens", "prompt_tokens"]), number(["output_tokens", "completion_tokens"]));
+        let number = |keys: [&str; 2]| {
+            keys.into_iter()
+                .find_map(|key| usage[key].as_u64())
+                .unwrap_or_default()
+        };
+        let (input, output) = (
+            number(["input_tokens", "prompt_tokens"]),
+            number(["output_tokens", "completion_tokens"]),
+        );
         self.usage.input_tokens += input;
         self.usage.output_tokens += output;
         self.usage.total_tokens += usage["total_tokens"].as_u64().unwrap_or(input + output);
@@ -219,11 +260,23 @@ mod tests {
     fn prompts_and_answers() {
         let vars = r#"{"prompt":" ","context":{"messages":[{"role":"user","content":"first"},{"role":"user","content":"last"}]}}"#;
         let vars = TopLevel::read(vars);
-        assert_eq!(prompt(&vars, &vars.get("context").unwrap_or_default()).as_deref(), Some("last"));
+        assert_eq!(
+            prompt(&vars, &vars.get("context").unwrap_or_default()).as_deref(),
+            Some("last")
+        );
         let (text, metadata) = split_envelope("<runtime_metadata>{\"a\":1}</runtime_metadata>\nhello");
-        assert_eq!((text.as_deref(), metadata), (Some("hello"), Some(json!({"a": 1}))));
+        assert_eq!(
+            (text.as_deref(), metadata),
+            (Some("hello"), Some(json!({"a": 1})))
+        );
         assert_eq!(split_envelope("<runtime_metadata>no").1, None);
-        assert_eq!(answer(&json!({"result": {"text": "deep"}})).as_deref(), Some("deep"));
-        assert_eq!(answer(&json!({"answer": "", "content": "c", "result": {"text": "deep"}})).as_deref(), Some("c"));
+        assert_eq!(
+            answer(&json!({"result": {"text": "deep"}})).as_deref(),
+            Some("deep")
+        );
+        assert_eq!(
+            answer(&json!({"answer": "", "content": "c", "result": {"text": "deep"}})).as_deref(),
+            Some("c")
+        );
     }
 }

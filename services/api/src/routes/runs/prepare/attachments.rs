@@ -11,13 +11,24 @@ const LISTS: [&str; 2] = ["attachments", "media"];
 /// unless `context.attachments` holds references already.
 pub(super) fn merge(vars: &mut Object) {
     let context = vars.get("context").and_then(Value::as_object);
-    let settled = context.and_then(|context| context.get("attachments")).is_some_and(|list| !valid(list).is_empty());
-    if settled || vars.get("context").is_some_and(|context| !context.is_object() && !context.is_null()) {
+    let settled = context
+        .and_then(|context| context.get("attachments"))
+        .is_some_and(|list| !valid(list).is_empty());
+    if settled
+        || vars
+            .get("context")
+            .is_some_and(|context| !context.is_object() && !context.is_null())
+    {
         return;
     }
     let mut found = Vec::new();
     let mut seen = HashSet::new();
-    for holder in context.into_iter().chain(messages(context)).chain(messages(Some(vars))).chain([&*vars]) {
+    for holder in context
+        .into_iter()
+        .chain(messages(context))
+        .chain(messages(Some(vars)))
+        .chain([&*vars])
+    {
         for item in LISTS.iter().filter_map(|list| holder.get(*list)).flat_map(valid) {
             if seen.insert(name(item).unwrap_or_default().to_owned()) {
                 found.push(item.clone());
@@ -31,7 +42,9 @@ pub(super) fn merge(vars: &mut Object) {
 }
 
 fn messages(holder: Option<&Object>) -> impl Iterator<Item = &Object> {
-    let list = holder.and_then(|holder| holder.get("messages")).and_then(Value::as_array);
+    let list = holder
+        .and_then(|holder| holder.get("messages"))
+        .and_then(Value::as_array);
     list.into_iter().flatten().filter_map(Value::as_object)
 }
 
@@ -48,9 +61,9 @@ fn valid(list: &Value) -> Vec<&Value> {
 fn name(item: &Value) -> Option<&str> {
     let text = match item {
         Value::String(path) => Some(path.as_str()),
-        Value::Object(item) => {
-            ["$artifact", "artifact_id", "path"].into_iter().find_map(|key| item.get(key)?.as_str())
-        }
+        Value::Object(item) => ["$artifact", "artifact_id", "path"]
+            .into_iter()
+            .find_map(|key| item.get(key)?.as_str()),
         _ => None,
     };
     text.map(str::trim).filter(|text| !text.is_empty())
@@ -78,12 +91,21 @@ mod tests {
                 json!({"context": {"attachments": [{"$artifact": "kept"}]}, "media": ["new"]}),
                 json!([{"$artifact": "kept"}]),
             ),
-            (json!({"context": {"attachments": []}, "media": ["new"]}), json!(["new"])),
+            (
+                json!({"context": {"attachments": []}, "media": ["new"]}),
+                json!(["new"]),
+            ),
         ] {
-            let Value::Object(mut vars) = given.clone() else { panic!("object") };
+            let Value::Object(mut vars) = given.clone() else {
+                panic!("object")
+            };
             merge(&mut vars);
             let merged = vars.get("context").and_then(|context| context.get("attachments"));
-            assert_eq!(merged.unwrap_or(&Value::Object(vars.clone())), &expected, "{given}");
+            assert_eq!(
+                merged.unwrap_or(&Value::Object(vars.clone())),
+                &expected,
+                "{given}"
+            );
         }
     }
 }

@@ -43,7 +43,9 @@ pub(super) fn judge(
 ) -> Candidate {
     let lifecycle = Reserved::read(&row.columns.vars).lifecycle();
     let ephemeral = row.head.parent_run_id.is_none() && lifecycle.as_ref().is_some_and(is_ephemeral);
-    let retention = lifecycle.as_ref().and_then(|lifecycle| lifecycle.get("retention"));
+    let retention = lifecycle
+        .as_ref()
+        .and_then(|lifecycle| lifecycle.get("retention"));
     let expires_at = expires_at(retention, row.columns.updated_at, default_ttl_s);
     let refused = if !ephemeral {
         Some(Reason::NotEphemeralDraft)
@@ -58,7 +60,11 @@ pub(super) fn judge(
             Some(_) => None,
         }
     };
-    Candidate { lifecycle, expires_at, refused }
+    Candidate {
+        lifecycle,
+        expires_at,
+        refused,
+    }
 }
 
 /// The same test on the stored text of a list row.
@@ -67,7 +73,10 @@ pub(super) fn is_ephemeral_draft(lifecycle: &str) -> bool {
 }
 
 fn is_ephemeral(object: &Object) -> bool {
-    let mode = object.get("retention").and_then(|retention| retention.get("mode")).and_then(Value::as_str);
+    let mode = object
+        .get("retention")
+        .and_then(|retention| retention.get("mode"))
+        .and_then(Value::as_str);
     lifecycle::is_draft(object) && mode == Some("ephemeral")
 }
 
@@ -77,7 +86,9 @@ fn expires_at(retention: Option<&Value>, changed: Timestamp, default_ttl_s: u64)
     if let Some(at) = named.and_then(|text| Timestamp::parse(text).ok()) {
         return Some(at);
     }
-    let ttl_s = retention.and_then(|retention| retention.get("ttl_s")?.as_i64()).filter(|ttl| *ttl > 0);
+    let ttl_s = retention
+        .and_then(|retention| retention.get("ttl_s")?.as_i64())
+        .filter(|ttl| *ttl > 0);
     let ttl_s = ttl_s.or_else(|| i64::try_from(default_ttl_s).ok().filter(|ttl| *ttl > 0))?;
     Some(changed.plus_micros(ttl_s.saturating_mul(1_000_000)))
 }
@@ -92,7 +103,10 @@ mod tests {
     fn expiry() {
         let changed = Timestamp::from_micros(1_000_000);
         let at = |retention: Value, ttl| expires_at(Some(&retention), changed, ttl).map(Timestamp::as_micros);
-        assert_eq!(at(json!({"expires_at": "1970-01-01T00:00:09Z", "ttl_s": 1}), 5), Some(9_000_000));
+        assert_eq!(
+            at(json!({"expires_at": "1970-01-01T00:00:09Z", "ttl_s": 1}), 5),
+            Some(9_000_000)
+        );
         assert_eq!(at(json!({"expires_at": "soon", "ttl_s": 2}), 5), Some(3_000_000));
         assert_eq!(at(json!({}), 5), Some(6_000_000));
         assert_eq!(at(json!({}), 0), None);
@@ -100,8 +114,12 @@ mod tests {
 
     #[test]
     fn only_ephemeral_drafts() {
-        assert!(is_ephemeral_draft(r#"{"purpose":"draft_test","retention":{"mode":"ephemeral"}}"#));
-        assert!(!is_ephemeral_draft(r#"{"purpose":"draft_test","retention":{"mode":"durable"}}"#));
+        assert!(is_ephemeral_draft(
+            r#"{"purpose":"draft_test","retention":{"mode":"ephemeral"}}"#
+        ));
+        assert!(!is_ephemeral_draft(
+            r#"{"purpose":"draft_test","retention":{"mode":"durable"}}"#
+        ));
         assert!(!is_ephemeral_draft("7"));
     }
 }

@@ -28,11 +28,17 @@ pub(super) struct What {
 
 /// Purges a tree; says what was or would be deleted, and whether it was refused because something in it lives.
 pub(super) async fn purge(ctx: &CallContext, root: &RunRow, what: What) -> ApiResult<(Value, bool)> {
-    let below = ctx.store().descendants(ctx.scope(), root.head.run_id, MAX_TREE).await?;
+    let below = ctx
+        .store()
+        .descendants(ctx.scope(), root.head.run_id, MAX_TREE)
+        .await?;
     let mut runs: Vec<RunId> = vec![root.head.run_id];
     runs.extend(below.iter().map(|run| run.head.run_id));
     let ids: Vec<String> = runs.iter().map(RunId::to_string).collect();
-    let active = below.iter().filter(|run| !run.status.is_terminal()).map(|run| run.head.run_id.to_string());
+    let active = below
+        .iter()
+        .filter(|run| !run.status.is_terminal())
+        .map(|run| run.head.run_id.to_string());
     let active: Vec<String> = active.collect();
     if !active.is_empty() && !what.include_active {
         let reason = "active_run_tree";
@@ -49,7 +55,10 @@ pub(super) async fn purge(ctx: &CallContext, root: &RunRow, what: What) -> ApiRe
             "runs": ids.len(), "workspaces": workspaces.len(),
             "artifacts": null, "ledger_records": null, "commands": null,
         });
-        return Ok((json!({"ok": true, "dry_run": true, "run_ids": ids, "would_delete": would}), false));
+        return Ok((
+            json!({"ok": true, "dry_run": true, "run_ids": ids, "would_delete": would}),
+            false,
+        ));
     }
     let (artifacts, unused) = match what.artifacts {
         true => ctx.store().delete_artifacts_of(ctx.scope(), &ids).await?,
@@ -92,7 +101,10 @@ async fn workspaces(ctx: &CallContext, root: &RunRow, runs: &[RunId]) -> ApiResu
     let base = ctx.state().config().workspaces_root();
     let ids: HashSet<String> = runs.iter().map(RunId::to_string).collect();
     let ours = tokio::task::spawn_blocking(move || {
-        named.into_iter().filter_map(|path| owned(&base, Path::new(&path), &ids)).collect()
+        named
+            .into_iter()
+            .filter_map(|path| owned(&base, Path::new(&path), &ids))
+            .collect()
     });
     Ok(ours.await.unwrap_or_default())
 }
@@ -107,7 +119,8 @@ fn owned(base: &Path, path: &Path, runs: &HashSet<String>) -> Option<PathBuf> {
     let ours = match std::fs::read(path.join(MARKER)) {
         Ok(marker) => {
             let marker: Value = serde_json::from_slice(&marker).unwrap_or_default();
-            marker["owner"] == "abstractgateway" && marker["run_id"].as_str().is_some_and(|run| runs.contains(run))
+            marker["owner"] == "abstractgateway"
+                && marker["run_id"].as_str().is_some_and(|run| runs.contains(run))
         }
         Err(_) => {
             let name = path.file_name()?.to_str()?;
@@ -126,11 +139,18 @@ mod tests {
         let dir = tempfile::tempdir().expect("tempdir");
         let base = dir.path().join("workspaces");
         let generated = "0123456789abcdef0123456789abcdef";
-        for name in [generated, "marked", "foreign", "plain", "deep/0123456789abcdef0123456789abcdef"] {
+        for name in [
+            generated,
+            "marked",
+            "foreign",
+            "plain",
+            "deep/0123456789abcdef0123456789abcdef",
+        ] {
             std::fs::create_dir_all(base.join(name)).expect("dir");
         }
         let mark = |name: &str, run: &str| {
-            let text = json!({"owner": "abstractgateway", "kind": "run_workspace", "run_id": run}).to_string();
+            let text =
+                json!({"owner": "abstractgateway", "kind": "run_workspace", "run_id": run}).to_string();
             std::fs::write(base.join(name).join(MARKER), text).expect("marker");
         };
         mark("marked", "r1");
@@ -146,7 +166,11 @@ mod tests {
             ("..", false),
             (".", false),
         ] {
-            assert_eq!(owned(&base, &base.join(name), &runs).is_some(), expected, "{name}");
+            assert_eq!(
+                owned(&base, &base.join(name), &runs).is_some(),
+                expected,
+                "{name}"
+            );
         }
     }
 }
