@@ -8,7 +8,7 @@ use clap::Parser;
 #[derive(Debug, Clone, Parser)]
 #[command(version)]
 pub(crate) struct Options {
-    /// Scenarios to run; all but `w6-large` when none is named.
+    /// Scenarios to run; all when none is named.
     pub scenarios: Vec<String>,
     /// List the scenarios and end.
     #[arg(long)]

@@ -35,7 +35,12 @@ impl Run {
             at: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             commit: commit(),
             machine: machine(),
-            settings: format!("{} rounds of {} s", options.rounds, options.seconds),
+            settings: format!(
+                "{} build, {} rounds of {} s",
+                build(options),
+                options.rounds,
+                options.seconds
+            ),
             scenarios,
         }
     }
@@ -77,6 +82,9 @@ pub(crate) fn write_table(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Fewer valid rounds than this say little.
+const ENOUGH: usize = 3;
+
 struct Figure {
     values: Vec<f64>,
     unknown: bool,
@@ -88,8 +96,8 @@ struct Figure {
 
 fn table(newest: &BTreeMap<String, (Run, Scenario)>) -> String {
     let mut figures = BTreeMap::new();
-    for (run, scenario) in newest.values() {
-        collect(run, scenario, &mut figures);
+    for (_, scenario) in newest.values() {
+        collect(scenario, &mut figures);
     }
     let mut text = String::from(
         "# Load test results\n\nWritten by `ag-load-tests`; do not edit. Median (lowest–highest) of the valid rounds; \
@@ -119,7 +127,7 @@ fn table(newest: &BTreeMap<String, (Run, Scenario)>) -> String {
     text
 }
 
-fn collect(_: &Run, scenario: &Scenario, figures: &mut BTreeMap<String, Figure>) {
+fn collect(scenario: &Scenario, figures: &mut BTreeMap<String, Figure>) {
     let valid = scenario.valid();
     let cores: Vec<_> = valid.iter().map(|round| round.generator_cores).collect();
     let names = valid.iter().flat_map(|round| round.values.keys());
@@ -154,6 +162,7 @@ fn row(text: &mut String, title: &str, figure: &Figure, bound: Bound) {
     };
     let mark = match bound.holds(value, figure.probe_ms) {
         _ if figure.unknown => "",
+        Some(_) if figure.values.len() < ENOUGH => "too few rounds",
         Some(true) => "met",
         Some(false) => "**missed**",
         None => "",
@@ -199,6 +208,16 @@ fn commit() -> Option<String> {
         .ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     Some(text).filter(|text| output.status.success() && !text.is_empty())
+}
+
+/// Name of the folder of the binary: `release` or `debug` where cargo built it.
+fn build(options: &Options) -> String {
+    let folder = options
+        .binary
+        .parent()
+        .and_then(Path::file_name)
+        .unwrap_or_default();
+    folder.to_string_lossy().into_owned()
 }
 
 /// Processor, number of cores and kernel.

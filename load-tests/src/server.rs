@@ -97,7 +97,8 @@ impl Server {
             .create(true)
             .append(true)
             .open(self.home.path().join("log"))?;
-        let binary = &self.options.binary;
+        // Absolute, because the process gets a folder of its own.
+        let binary = &std::path::absolute(&self.options.binary)?;
         ensure!(
             binary.is_file(),
             "{} is missing: build it with `cargo build --release -p abstractgateway`, or name another with --binary",

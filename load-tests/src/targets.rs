@@ -107,13 +107,13 @@ pub(crate) const TARGETS: &[Target] = &[
         Bound::AtMost(16.0),
     ),
     target(
-        "w6.added_mib",
+        "w6.10000.added_mib",
         "W6 10,000 waiting runs, added MiB",
         Bound::AtMost(10.0),
     ),
-    target("w6.idle_cpu_percent", "W6 idle CPU, %", Bound::AtMost(0.5)),
+    target("w6.10000.idle_cpu_percent", "W6 idle CPU, %", Bound::AtMost(0.5)),
     target(
-        "w6.w1_cpu_ratio",
+        "w6.10000.w1_cpu_ratio",
         "W6 W1 CPU per run beside them, ratio",
         Bound::AtMost(1.1),
     ),

@@ -369,6 +369,11 @@ impl Deps {
         held.pending.artifacts.extend(done.artifacts);
         held.pending.owners.extend(done.owners);
         held.pending.progress = true;
+        // Mail of the meantime first: a pause applies at the end of the batch, a cancel drops its results.
+        self.drain_mail(held).await?;
+        if held.tick.run.status.is_terminal() {
+            return Ok(());
+        }
         held.tick.change_vars(done.changes);
         held.tick.finish_batch(done.stored, done.state, self.clock.now());
         Ok(())

@@ -60,7 +60,7 @@ pub struct SqliteOptions {
     /// Read-only connections.
     pub readers: u32,
     /// Growth of the write-ahead log, in bytes, between two passive checkpoints.
-    pub checkpoint_bytes: usize,
+    pub checkpoint_bytes: u64,
     /// Length of the write-ahead log, in bytes, from which it is emptied even if writers have to wait for it.
     pub wal_limit: u64,
 }
@@ -189,7 +189,8 @@ fn connect_options(file: &Path, synchronous: Synchronous) -> SqliteConnectOption
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(level)
         .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(10))
+        // Nobody competes with the writer for long: this bounds how long a forced checkpoint waits for slow readers.
+        .busy_timeout(Duration::from_millis(500))
         // Checkpoints run on a connection of their own.
         .pragma("wal_autocheckpoint", "0")
         .pragma("journal_size_limit", "67108864")

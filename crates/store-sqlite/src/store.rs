@@ -7,12 +7,12 @@ use ag_types::{Clock, PlaneId, PlaneKey, TenantScope};
 use parking_lot::{Mutex, RwLock};
 use sqlx::{Sqlite, SqlitePool, pool::PoolConnection};
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     task::JoinHandle,
 };
 
 use crate::{
-    checkpoint,
+    checkpoint::Log,
     error::store_error,
     open::{OpenError, SqliteOptions, open},
     writer::{Answer, Job, Op, Writer},
@@ -56,7 +56,7 @@ pub struct SqliteStore {
     pub(crate) readers: SqlitePool,
     jobs: mpsc::Sender<Job>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
-    stop: Arc<Notify>,
+    log: Arc<Log>,
 }
 
 impl SqliteStore {
@@ -73,22 +73,16 @@ impl SqliteStore {
         });
         shared.planes.write().insert(&TenantScope::root());
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let (wake, stop) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let writer = Writer::new(
-            opened.writer,
-            opened.lock,
-            shared.clone(),
-            wake.clone(),
-            options.checkpoint_bytes,
-        );
-        let checkpoints = checkpoint::run(opened.checkpointer, options.wal_limit, wake, stop.clone());
+        let log = Arc::new(Log::new(options.checkpoint_bytes, options.wal_limit));
+        let writer = Writer::new(opened.writer, opened.lock, shared.clone(), log.clone());
+        let checkpoints = log.clone().run(opened.checkpointer);
         let tasks = vec![tokio::spawn(checkpoints), tokio::spawn(writer.run(queue))];
         Ok(Arc::new(Self {
             shared,
             readers: opened.readers,
             jobs,
             tasks: Mutex::new(tasks),
-            stop,
+            log,
         }))
     }
 
@@ -102,7 +96,7 @@ impl SqliteStore {
         if tasks.is_empty() {
             return Ok(());
         }
-        self.stop.notify_one();
+        self.log.stop();
         self.readers.close().await;
         let marked = self.write(Op::Close).await;
         for task in tasks {
@@ -127,7 +121,7 @@ impl SqliteStore {
 impl Drop for SqliteStore {
     fn drop(&mut self) {
         // Without a clean close the writer ends when its queue closes; nothing else would end the checkpoints.
-        self.stop.notify_one();
+        self.log.stop();
     }
 }
 

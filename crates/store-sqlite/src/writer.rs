@@ -23,11 +23,11 @@ use std::{collections::VecDeque, fs::File, sync::Arc};
 
 use ag_store::Result;
 use sqlx::{Connection as _, SqliteConnection};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 pub(crate) use op::{Answer, Job, Op};
 
-use crate::{error::store_error, store::Shared, writer::state::Planes};
+use crate::{checkpoint::Log, error::store_error, store::Shared, writer::state::Planes};
 
 /// Every statement of the shared plan, for the test of their plans.
 #[cfg(test)]
@@ -51,27 +51,19 @@ pub(crate) struct Writer {
     /// Held until the last write is done.
     _lock: File,
     shared: Arc<Shared>,
-    checkpoint: Arc<Notify>,
-    /// Bytes between two rings for a checkpoint, and those written since the last.
-    checkpoint_bytes: usize,
-    written: usize,
+    log: Arc<Log>,
+    /// Bytes written since the last ring for a checkpoint.
+    written: u64,
     planes: Planes,
 }
 
 impl Writer {
-    pub(crate) fn new(
-        conn: SqliteConnection,
-        lock: File,
-        shared: Arc<Shared>,
-        checkpoint: Arc<Notify>,
-        checkpoint_bytes: usize,
-    ) -> Self {
+    pub(crate) fn new(conn: SqliteConnection, lock: File, shared: Arc<Shared>, log: Arc<Log>) -> Self {
         Self {
             conn,
             _lock: lock,
             shared,
-            checkpoint,
-            checkpoint_bytes,
+            log,
             written: 0,
             planes: Planes::default(),
         }
@@ -108,7 +100,7 @@ impl Writer {
 
     /// One transaction for all; if it fails, one for each, so that only the bad one fails.
     async fn write(&mut self, batch: Vec<Job>) {
-        self.note_written(&batch);
+        let weight = batch.iter().map(|job| job.op.weight()).sum();
         let ops: Vec<&Op> = batch.iter().map(|job| &job.op).collect();
         let mut answers = self.transact(&ops, false).await;
         if answers.is_err() {
@@ -125,6 +117,7 @@ impl Writer {
             // A caller that went away does not undo its write.
             let _ = job.reply.send(answer);
         }
+        self.note_written(weight).await;
     }
 
     /// `careful` looks for what a repeated start has written before, which the normal case does not pay for.
@@ -142,13 +135,16 @@ impl Writer {
         Ok(planned.answers)
     }
 
-    /// Rings for a checkpoint each time enough has been written. A transaction writes whole pages, so a small one
+    /// Asks for a checkpoint each time enough has been written. A transaction writes whole pages, so a small one
     /// counts as some of them.
-    fn note_written(&mut self, batch: &[Job]) {
-        self.written += 32 * 1024 + 2 * batch.iter().map(|job| job.op.weight()).sum::<usize>();
-        if self.written >= self.checkpoint_bytes {
+    async fn note_written(&mut self, weight: usize) {
+        let bytes = 32 * 1024 + 2 * u64::try_from(weight).unwrap_or(u64::MAX / 4);
+        self.log.grow(bytes);
+        self.written += bytes;
+        if self.written >= self.log.step() {
             self.written = 0;
-            self.checkpoint.notify_one();
+            self.log.ring();
+            self.log.limit(&mut self.conn).await;
         }
     }
 

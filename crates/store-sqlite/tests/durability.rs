@@ -134,7 +134,7 @@ async fn a_copy_taken_under_load_holds_every_acknowledged_start() {
         tempfile::tempdir().expect("directory"),
     );
     let quiet = SqliteOptions {
-        checkpoint_bytes: usize::MAX,
+        checkpoint_bytes: u64::MAX,
         ..options(directory.path())
     };
     let store = SqliteStore::open(quiet).await.expect("open");

@@ -19,7 +19,7 @@ const IDLE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn w6(options: &Options) -> Result<Option<Scenario>> {
     let mut server = Server::running(options).await?;
-    let seconds = options.seconds;
+    let (seconds, waiting) = (options.seconds, options.waiting);
     // Warm: what the process takes for itself must not be counted as theirs.
     closed(&server, "answers3", RECORDS_3, 64, seconds).await?;
     park(&server, 500).await?;
@@ -27,7 +27,7 @@ pub(crate) async fn w6(options: &Options) -> Result<Option<Scenario>> {
         .await?
         .cpu_ms_each();
     let before = server.pss_mib()?;
-    park(&server, options.waiting).await?;
+    park(&server, waiting).await?;
     let added = server.pss_mib()? - before;
     let scratch = server.home().to_owned();
     let scenario = repeat("w6", options.rounds, &scratch, &mut server, async |server| {
@@ -38,9 +38,9 @@ pub(crate) async fn w6(options: &Options) -> Result<Option<Scenario>> {
             .await?
             .cpu_ms_each();
         Ok(Values::from([
-            ("w6.added_mib".to_owned(), Some(added)),
-            ("w6.idle_cpu_percent".to_owned(), Some(idle)),
-            ("w6.w1_cpu_ratio".to_owned(), Some(beside / alone)),
+            (format!("w6.{waiting}.added_mib"), Some(added)),
+            (format!("w6.{waiting}.idle_cpu_percent"), Some(idle)),
+            (format!("w6.{waiting}.w1_cpu_ratio"), Some(beside / alone)),
         ]))
     });
     scenario.await.map(Some)

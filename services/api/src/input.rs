@@ -1,6 +1,6 @@
 //! Requests as tables: each operation names its fields, and every field that fails is reported in one answer.
 //!
-//! ```ignore
+//! ```text
 //! impl Request for ListRuns {
 //!     fn read(reader: &mut Reader) -> Self {
 //!         let mut query = reader.query();

@@ -29,7 +29,7 @@ pub struct Family {
 
 /// Declares a family: `METHOD "path" handler "summary";` per operation.
 ///
-/// ```ignore
+/// ```text
 /// ops! {
 ///     /// Runs.
 ///     pub const RUNS: "runs" = {

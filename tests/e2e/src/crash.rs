@@ -59,10 +59,13 @@ pub async fn run(plan: Plan, seed: u64) -> Result<Report> {
     let workload = Arc::new(Workload::new(plan.in_flight));
     let mut rng = StdRng::seed_from_u64(seed);
     let mut startups = Vec::new();
+    let mut under_load = Duration::ZERO;
     for kill in 1..=plan.kills {
         let workers = spawn_workers(&gateway, &workload, &upstream, &mut rng);
         let (from, to) = plan.kill_after_ms;
-        tokio::time::sleep(Duration::from_millis(rng.random_range(from..=to))).await;
+        let life = Duration::from_millis(rng.random_range(from..=to));
+        under_load += life;
+        tokio::time::sleep(life).await;
         gateway.kill9().await?;
         report.fault();
         workload.crashed();
@@ -96,7 +99,7 @@ pub async fn run(plan: Plan, seed: u64) -> Result<Report> {
         workload.accepted() >= plan.in_flight,
         "too little load to mean anything"
     );
-    report.emit(total);
+    report.emit(began.elapsed());
     Ok(report)
 }
 

@@ -1,5 +1,6 @@
 //! The HTTP calls of the client commands.
 
+use ag_outbound::{ClientOptions, OutboundPolicy};
 use anyhow::{Context as _, anyhow, bail};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -14,7 +15,8 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(url: &str, token: Option<String>) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().tcp_nodelay(true).build().context("HTTP client")?;
+        // The person at this terminal chose the address: nothing is refused.
+        let http = ag_outbound::client(&OutboundPolicy::operator(), &ClientOptions::default()).context("HTTP client")?;
         Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token })
     }
 

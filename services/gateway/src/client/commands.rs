@@ -46,11 +46,17 @@ pub(crate) enum ClientCommand {
         /// Print the run id and return at once.
         #[arg(long, short)]
         detach: bool,
+        /// Print the whole output at the end.
+        #[arg(long)]
+        full: bool,
     },
     /// Follow a run: replay its ledger, then live.
     Watch {
         /// Run id.
         run: String,
+        /// Print the whole output at the end.
+        #[arg(long)]
+        full: bool,
     },
     /// Answer a waiting run.
     Answer {
@@ -95,7 +101,7 @@ pub(crate) async fn run(command: ClientCommand, connection: &Connection, token: 
     let api = Api::new(&connection.url, token)?;
     let mut terminal = Terminal::new(connection.no_color);
     match command {
-        ClientCommand::Run { bundle, flow, input, session, detach } => {
+        ClientCommand::Run { bundle, flow, input, session, detach, full } => {
             let bundle = install_if_file(&api, &mut terminal, bundle).await?;
             let run = start(&api, &bundle, flow, &input, session).await?;
             if detach {
@@ -103,9 +109,9 @@ pub(crate) async fn run(command: ClientCommand, connection: &Connection, token: 
                 return Ok(ExitCode::SUCCESS);
             }
             terminal.line(&terminal.paint(Style::Dim, &format!("run {run}")));
-            Ok(exit_code(Follower::follow(&api, &mut terminal, &run, true).await?))
+            Ok(exit_code(Follower::follow(&api, &mut terminal, &run, full).await?))
         }
-        ClientCommand::Watch { run } => Ok(exit_code(Follower::follow(&api, &mut terminal, &run, true).await?)),
+        ClientCommand::Watch { run, full } => Ok(exit_code(Follower::follow(&api, &mut terminal, &run, full).await?)),
         ClientCommand::Answer { run, text, approve, deny } => {
             answer(&api, &mut terminal, &run, &text.join(" "), approve, deny).await?;
             Ok(ExitCode::SUCCESS)

@@ -44,6 +44,8 @@ pub(crate) struct Follower<'a> {
     root: String,
     /// May questions be asked at this terminal?
     answer: bool,
+    /// Print the whole output, however long.
+    full: bool,
     depth: HashMap<String, usize>,
     working: HashMap<String, (String, Instant)>,
     answered: HashSet<String>,
@@ -52,13 +54,14 @@ pub(crate) struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    pub(crate) async fn follow(api: &'a Api, terminal: &'a mut Terminal, run: &str, answer: bool) -> anyhow::Result<FollowEnd> {
+    pub(crate) async fn follow(api: &'a Api, terminal: &'a mut Terminal, run: &str, full: bool) -> anyhow::Result<FollowEnd> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let mut follower = Follower {
             api,
             terminal,
             root: run.to_owned(),
-            answer,
+            answer: true,
+            full,
             depth: HashMap::from([(run.to_owned(), 0)]),
             working: HashMap::new(),
             answered: HashSet::new(),
@@ -205,10 +208,43 @@ impl<'a> Follower<'a> {
         let error = summary["error"].as_str().map(|error| format!(": {error}")).unwrap_or_default();
         let line = self.terminal.paint(style, &format!("{status}{error}"));
         self.terminal.line(&line);
-        if let Some(output) = &self.output {
-            let pretty = serde_json::to_string_pretty(output)?;
-            self.terminal.line(&pretty);
+        if let Some(output) = self.output.take() {
+            let text = match self.full {
+                true => serde_json::to_string_pretty(&output)?,
+                false => summary_of(&output)?,
+            };
+            self.terminal.line(&text);
         }
         Ok(end)
+    }
+}
+
+/// What a person wants to see of an output: its answer if it has one, else the JSON, cut to a screenful.
+fn summary_of(output: &Value) -> anyhow::Result<String> {
+    const LINES: usize = 24;
+    let answer = ["response", "answer", "message", "text", "content"].iter().find_map(|key| output.get(*key)?.as_str());
+    if let Some(answer) = answer.filter(|answer| !answer.trim().is_empty()) {
+        return Ok(answer.to_owned());
+    }
+    let pretty = serde_json::to_string_pretty(output)?;
+    let count = pretty.lines().count();
+    if count <= LINES {
+        return Ok(pretty);
+    }
+    let head: Vec<&str> = pretty.lines().take(LINES).collect();
+    Ok(format!("{}\n… {} more lines, use --full to see all", head.join("\n"), count - LINES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn outputs_are_summarised() {
+        assert_eq!(summary_of(&json!({"response": "hi", "meta": {}})).expect("text"), "hi");
+        assert_eq!(summary_of(&json!({"n": 1})).expect("text"), "{\n  \"n\": 1\n}");
+        let long: Vec<u32> = (0..100).collect();
+        assert!(summary_of(&json!({"items": long})).expect("text").ends_with("use --full to see all"));
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod faults;
 pub(crate) mod flow;
 pub(crate) mod model;
+pub(crate) mod tools;
 
 use std::{sync::Arc, time::Duration};
 
@@ -83,6 +84,8 @@ pub(crate) struct Setup {
     pub(crate) faults: Option<Arc<faults::Faults>>,
     /// Answers `llm_call`.
     pub(crate) model: Option<Arc<model::Model>>,
+    /// Asks for approval of every tool batch and runs approved ones.
+    pub(crate) tools: Option<Arc<tools::FakeTools>>,
     /// Workflows that are code.
     pub(crate) natives: Vec<(&'static str, Arc<dyn Workflow>)>,
     pub(crate) runner: RunnerOptions,
@@ -128,6 +131,10 @@ impl Embedded {
             Some(model) => effects.with(EffectKind::LlmCall, model),
             None => effects,
         };
+        let (effects, tools): (_, Arc<dyn Tools>) = match setup.tools {
+            Some(tools) => (effects.with(EffectKind::ToolCalls, tools.clone()), tools),
+            None => (effects, Arc::new(NoTools)),
+        };
         let mut workflows = Workflows::new(
             store.clone(),
             blobs.clone(),
@@ -144,7 +151,7 @@ impl Embedded {
             bell: Arc::new(LocalBell::default()),
             feed: Arc::new(LocalFeed::default()),
             effects,
-            tools: Arc::new(NoTools),
+            tools,
             host: Arc::new(NoHost),
             workflows: Arc::new(workflows),
             catalogue: Arc::new(NoCatalogue),

@@ -201,3 +201,128 @@ async fn check_commands(run: &Run, api: &Api, totals: &mut Totals, report: &mut 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::crash::workload::Run;
+
+    const INVARIANTS: [&str; 4] = ["I5", "I6", "I7", "I9"];
+
+    fn run(kind: Kind) -> Run {
+        Run {
+            id: "r".to_owned(),
+            name: "7".to_owned(),
+            kind,
+            commands: Vec::new(),
+            seen: Vec::new(),
+            ended: Some(kind.end().to_owned()),
+            calls_at_completion: HashMap::new(),
+            busy: false,
+        }
+    }
+
+    fn record(node: &str, status: &str, attempt: u64) -> Value {
+        json!({"node_id": node, "status": status, "attempt": attempt, "effect": {"type": "llm_call"}})
+    }
+
+    fn call(prompt: &str) -> Call {
+        let body = json!({"messages": [{"role": "user", "content": prompt}]});
+        serde_json::from_value(json!({"endpoint": "chat", "body": body})).expect("a call")
+    }
+
+    fn report() -> Report {
+        Report::new("test", 0, &INVARIANTS)
+    }
+
+    #[test]
+    fn a_call_after_its_recorded_completion_is_found() {
+        let once = [record("l1", "started", 1), record("l1", "completed", 1)];
+        let twice = [
+            record("l1", "started", 1),
+            record("l1", "started", 2),
+            record("l1", "completed", 2),
+        ];
+        let one = [call("prompt-7-1.")];
+        let two = [call("prompt-7-1."), call("prompt-7-1.")];
+        let cases: [(&str, &[Value], &[Call], Option<usize>, u64, bool); 7] = [
+            ("as it should be", &once, &one, Some(1), 0, true),
+            (
+                "a crash between call and completion",
+                &twice,
+                &two,
+                Some(2),
+                1,
+                true,
+            ),
+            ("a crash before the call", &twice, &one, None, 1, true),
+            ("a call without an attempt", &once, &two, None, 1, false),
+            (
+                "a call after the completion was read",
+                &twice,
+                &two,
+                Some(1),
+                1,
+                false,
+            ),
+            ("more attempts than crashes", &twice, &two, None, 0, false),
+            ("a completion without a call", &once, &[], None, 0, false),
+        ];
+        for (name, records, calls, read, kills, pass) in cases {
+            let mut run = run(Kind::Model);
+            run.calls_at_completion.extend(read.map(|count| ("l1", count)));
+            let mut report = report();
+            check_calls(&run, records, calls, kills, &mut Totals::default(), &mut report);
+            assert_eq!(report.pass(), pass, "{name}: {report:?}");
+        }
+    }
+
+    #[test]
+    fn missing_and_doubled_steps_are_found() {
+        let whole = [record("a", "started", 1), record("a", "completed", 1)];
+        let again = [
+            record("a", "started", 1),
+            record("a", "started", 2),
+            record("a", "completed", 2),
+        ];
+        let doubled = [whole.clone(), whole.clone()].concat();
+        let golden = Golden {
+            own: HashMap::from([(Kind::Chain, flows::shape(&whole))]),
+            child: Vec::new(),
+        };
+        for (name, records, pass) in [
+            ("whole", &whole[..], true),
+            ("a second attempt", &again, true),
+            ("doubled", &doubled, false),
+            ("cut off", &whole[..1], false),
+        ] {
+            let mut report = report();
+            check_shape(&run(Kind::Chain), records, &golden, &mut report);
+            assert_eq!(report.pass(), pass, "{name}");
+        }
+        let mut failed = run(Kind::Chain);
+        failed.ended = Some("failed".to_owned());
+        let mut report = report();
+        check_shape(&failed, &whole, &golden, &mut report);
+        assert!(!report.pass(), "a run that failed");
+    }
+
+    #[test]
+    fn early_timers_are_found() {
+        let waiting = json!({"result": {"wait": {"until": "2026-01-01T00:00:01.500000+00:00"}}});
+        for (fired, pass) in [
+            ("2026-01-01T00:00:01.500000+00:00", true),
+            ("2026-01-01T00:00:02+00:00", true),
+            ("2026-01-01T00:00:01.499999+00:00", false),
+        ] {
+            let mut report = report();
+            let next = json!({"started_at": fired});
+            check_timers(&run(Kind::Timers), &[waiting.clone(), next], &mut report);
+            assert_eq!(report.pass(), pass, "{fired}");
+        }
+    }
+}

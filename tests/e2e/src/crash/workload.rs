@@ -199,3 +199,28 @@ fn digest(record: &Value) -> u64 {
     record.to_string().hash(&mut hasher);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_records_and_ends_are_found() {
+        let (a, b) = (json!({"n": 1}), json!({"n": 2}));
+        let workload = Workload::new(1);
+        workload.started("r".to_owned(), "1".to_owned(), Kind::Chain);
+        let mut state = workload.lock();
+        let both = [a.clone(), b.clone()];
+        state.saw_records(0, &both[..1]);
+        state.saw_records(0, &both);
+        // A page that is older than one already read is no change.
+        state.saw_records(0, &both[..1]);
+        state.saw_end(0, "completed");
+        state.saw_end(0, "completed");
+        assert!(state.violations.is_empty(), "{:?}", state.violations);
+        state.saw_records(0, &[b, a]);
+        state.saw_end(0, "cancelled");
+        let found: Vec<_> = state.violations.iter().map(|(invariant, _)| *invariant).collect();
+        assert_eq!(found, ["I4", "I8"]);
+    }
+}

@@ -288,7 +288,11 @@ async fn bytes_and_their_headers() {
         ),
         (None, Some("nosniff"))
     );
-    let odd = attach(&node, "s", "x", "te\u{1}xt", b"odd").await;
+    let fields = [("session_id", "s"), ("content_type", "te\u{1}xt")];
+    let odd = node
+        .send(form(UPLOAD, &fields, Some(("x", "text/plain", b"odd"))))
+        .await
+        .json();
     let id = odd["artifact"]["$artifact"].as_str().expect("id");
     let odd = node
         .get(&format!(

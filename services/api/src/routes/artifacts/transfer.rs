@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use ag_artifacts::{
     AccessAction, BlobId, ByteRange, UploadTags, declared_or_guessed, file_name, import_tags,
 };
-use ag_pyvalue::opt_str;
 use ag_tools::workspace::{PathError, Roots};
 use ag_types::Object;
 use axum::Json;
@@ -101,7 +100,7 @@ pub(super) async fn import_artifact(
     }
     let mut extra: Vec<(String, String)> = Vec::new();
     for (name, value) in request.tags.unwrap_or_default() {
-        extra.extend(opt_str(&value).map(|value| (name, value)));
+        extra.extend(tag_text(value).map(|value| (name, value)));
     }
     let named = [("purpose", request.purpose), ("pin_id", request.pin_id)];
     for (name, value) in named {
@@ -113,6 +112,15 @@ pub(super) async fn import_artifact(
     Ok(Json(
         bring_in(&ctx, import, "run_input", "Artifact", &extra).await?,
     ))
+}
+
+/// A tag's value as text; null and structures are no tags.
+fn tag_text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 /// Body of an ingest.
@@ -325,13 +333,24 @@ fn place(roots: &Roots, path: &str, from: &Path, to: &Path, overwrite: bool) -> 
     }
     let moved = match overwrite {
         true => std::fs::rename(from, to),
-        // A link to a name that exists fails, whoever made it in the meantime.
-        false => std::fs::hard_link(from, to).and_then(|()| std::fs::remove_file(from)),
+        false => place_new(from, to),
     };
     match moved {
         Ok(()) => Ok(roots.virtual_path(to)),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(exists()),
         Err(error) => Err(ApiError::internal("placing an exported file", &error)),
+    }
+}
+
+/// Moves a file to a name that must be free.
+fn place_new(from: &Path, to: &Path) -> std::io::Result<()> {
+    // A link to a name that exists fails, whoever made it in the meantime.
+    match std::fs::hard_link(from, to) {
+        Ok(()) => std::fs::remove_file(from),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(error),
+        // Some file systems have no links; the window between these two calls is the price.
+        Err(_) if to.symlink_metadata().is_ok() => Err(std::io::ErrorKind::AlreadyExists.into()),
+        Err(_) => std::fs::rename(from, to),
     }
 }
 

@@ -22,6 +22,10 @@ const BEYOND: [(&str, &str); 8] = [
         "GET /api/gateway/commands/{command_id}",
         "shows how a command ended (architecture X3)",
     ),
+    (
+        "GET /api/v1/commands/{command_id}",
+        "the same under the architecture's path",
+    ),
 ];
 
 fn name(method: &str, path: &str) -> String {
