@@ -88,6 +88,9 @@ pub trait LocalRunner: Send + Sync {
 pub trait Slot: Send + Sync {
     /// Session that will hold the run.
     fn session(&self) -> SessionId;
+    /// The run rests on a timer instead of being handed over; a near one should not wait for the next look at the
+    /// store.
+    fn timer(&self, due: Timestamp);
     /// Hands the run over. `pending` is an effect whose `started` record is committed.
     fn adopt(self: Box<Self>, held: Box<Held>, pending: Option<EffectRequest>);
 }
@@ -582,6 +585,7 @@ impl Prepared {
                 held.pending = Pending::default();
                 slot.adopt(Box::new(held), pending);
             }
+            (Placement::Rest { wake_at: Some(due) }, Some(slot)) => slot.timer(due),
             (Placement::Ready, _) => deps.bell.ring(&pool, &[held.key]).await,
             _ => {}
         }

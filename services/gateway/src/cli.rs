@@ -83,12 +83,14 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             }
             serve::run(load(overrides)?, &env, &args).await
         }
-        Command::Config { command } => config_cmd::run(command, load(Overrides::default())?).await,
+        Command::Config { command } => {
+            let loaded = load(Overrides::default())?;
+            let token = cli.connection.token.clone().or_else(|| tokens::local(&loaded.config));
+            config_cmd::run(command, loaded, &cli.connection, token).await
+        }
         Command::Client(command) => {
-            let token = match &cli.connection.token {
-                Some(token) => Some(token.clone()),
-                None => load(Overrides::default()).ok().and_then(|loaded| tokens::local(&loaded.config)),
-            };
+            let local = || load(Overrides::default()).ok().and_then(|loaded| tokens::local(&loaded.config));
+            let token = cli.connection.token.clone().or_else(local);
             client::run(command, &cli.connection, token).await
         }
     }

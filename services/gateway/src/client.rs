@@ -8,4 +8,5 @@ mod render;
 mod sse;
 mod term;
 
+pub(crate) use api::Api;
 pub(crate) use commands::{ClientCommand, Connection, run};

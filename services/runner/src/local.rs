@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ag_engine::{Held, LocalRunner, Slot};
 use ag_kernel::EffectRequest;
-use ag_types::SessionId;
+use ag_types::{SessionId, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{Runner, runner::Session};
@@ -41,6 +41,10 @@ impl LocalRunner for LocalSlots {
 impl Slot for Reserved {
     fn session(&self) -> SessionId {
         self.session.id
+    }
+
+    fn timer(&self, due: Timestamp) {
+        self.runner.timers.add(due);
     }
 
     fn adopt(self: Box<Self>, held: Box<Held>, pending: Option<EffectRequest>) {

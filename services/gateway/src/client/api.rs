@@ -52,6 +52,14 @@ impl Api {
         self.json(self.request(Method::POST, path).json(body)).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.json(self.request(Method::PUT, path).json(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        self.json(self.request(Method::DELETE, path)).await
+    }
+
     /// Installs a bundle file; an installed one of the same version is replaced.
     pub(crate) async fn upload(&self, name: String, bytes: Vec<u8>) -> anyhow::Result<Value> {
         let file = reqwest::multipart::Part::bytes(bytes).file_name(name);

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Place, with_slots};
 use crate::support::{
     Setup,
-    flow::{answer, asking, chain, emit, flow, line, line_to, listen, model, set_var, start},
+    flow::{answer, asking, chain, delay, emit, flow, line, line_to, listen, model, set_var, start},
     output,
 };
 
@@ -126,6 +126,20 @@ async fn an_event_reaches_a_hundred_listeners_in_one_step() {
         let resumes = gateway.ledger(run).await.iter().filter(|row| row.contains("(resume)")).count();
         assert_eq!(resumes, 1);
     }
+    gateway.stop().await;
+}
+
+/// A timer that a start's own tick has set is known to the runner at once, not at its next look after a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn near_timers_do_not_wait_for_a_beat() {
+    let place = Place::new();
+    let gateway = place.with_flow(line(vec![delay("w", 0.01)])).await;
+    let since = Instant::now();
+    for _ in 0..6 {
+        let run = gateway.run("main", json!({})).await;
+        assert_eq!(gateway.ended(run).await.columns.status, RunStatus::Completed);
+    }
+    assert!(since.elapsed() < Duration::from_secs(3), "a beat each: {:?}", since.elapsed());
     gateway.stop().await;
 }
 

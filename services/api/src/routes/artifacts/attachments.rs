@@ -66,5 +66,5 @@ pub(super) async fn upload_attachment(
         content_type: &content_type,
     });
     let stored = store(&ctx, session_id, content_type, tags, file.bytes).await?;
-    Ok(Json(stored.as_attachment()))
+    Ok(Json(stored.into_attachment()))
 }

@@ -23,7 +23,7 @@ pub(super) struct Stored {
 
 impl Stored {
     /// With the reference repeated as `attachment`.
-    pub(super) fn as_attachment(mut self) -> Self {
+    pub(super) fn into_attachment(mut self) -> Self {
         self.attachment = Some(self.artifact.clone());
         self
     }

@@ -146,7 +146,7 @@ pub(super) async fn ingest_attachment(
     Input(IngestAttachment(import)): Input<IngestAttachment>,
 ) -> ApiResult<Json<Stored>> {
     let stored = bring_in(&ctx, import, "attachment", "Attachment", &[]).await?;
-    Ok(Json(stored.as_attachment()))
+    Ok(Json(stored.into_attachment()))
 }
 
 async fn bring_in(

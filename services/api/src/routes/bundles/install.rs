@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ag_artifacts::{BlobError, BlobStore};
-use ag_bundles::{InstallError, Package, inspect_upload, install_name};
+use ag_bundles::{InstallError, Limits, Package, inspect_upload, install_name};
 use ag_effects::artifacts::blob_scope;
 use ag_engine::{
     Deps, Workflows,
@@ -75,6 +75,8 @@ pub(crate) struct Installer {
     blobs: Arc<dyn BlobStore>,
     now: Timestamp,
     dir: Option<FlowsDir>,
+    /// Largest upload in bytes (`MAX_BUNDLE_BYTES`).
+    max_bytes: u64,
 }
 
 impl Installer {
@@ -87,6 +89,7 @@ impl Installer {
             blobs: ctx.blobs().clone(),
             now: ctx.now(),
             dir: FlowsDir::of(ctx.state().config(), ctx.scope()),
+            max_bytes: ctx.state().config().limits.max_bundle_bytes,
         }
     }
 
@@ -99,6 +102,7 @@ impl Installer {
             blobs: deps.blobs.clone(),
             now: deps.clock.now(),
             dir,
+            max_bytes: deps.workflows.limits().max_archive_bytes,
         }
     }
 
@@ -112,7 +116,10 @@ impl Installer {
     /// # Errors
     /// [`InstallFailure::Refused`] with the contract's text.
     pub(crate) async fn inspect(&self, bytes: Bytes) -> Result<Package, InstallFailure> {
-        let limits = self.workflows.limits().clone();
+        let limits = Limits {
+            max_archive_bytes: self.max_bytes,
+            ..self.workflows.limits().clone()
+        };
         let inspected = tokio::task::spawn_blocking(move || inspect_upload(bytes, UPLOAD, &limits)).await?;
         Ok(inspected?)
     }

@@ -310,6 +310,17 @@ async fn forms_are_checked_as_a_whole() {
     );
     let json = node.post(UPLOAD, &json!({"file": 1})).await;
     assert_eq!(json.json()["detail"][0]["loc"], json!(["body", "file"]));
+    let bytes = bundle("b", "1.0.0");
+    let large = node
+        .send(form(UPLOAD, &[], Some(("b.flow", "application/zip", &bytes))))
+        .await;
+    assert_eq!(
+        large.refusal(),
+        (
+            413,
+            format!("Bundle too large ({} bytes > 100 bytes)", bytes.len())
+        )
+    );
 }
 
 #[tokio::test]

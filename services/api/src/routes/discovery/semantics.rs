@@ -46,7 +46,7 @@ mod tests {
 
     use super::*;
 
-    fn ids<'a>(list: &'a str) -> HashSet<&'a str> {
+    fn ids(list: &str) -> HashSet<&'static str> {
         BUILT_IN[list]
             .as_array()
             .expect("list")
