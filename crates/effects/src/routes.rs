@@ -17,6 +17,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ag_providers::{CapabilityTable, EndpointOrigin, Support};
 use ag_store::{Document, DocumentKind, Documents, PutMode, StoreError};
@@ -139,8 +140,20 @@ pub struct CapabilityRoutes {
     clock: Arc<dyn Clock>,
     levels: RouteLevels,
     service_default: Option<Route>,
-    cache: Mutex<HashMap<PlaneId, (i64, Arc<Routes>)>>,
+    cache: Mutex<HashMap<PlaneId, Cached>>,
 }
+
+/// Routes of a plane as they were read.
+struct Cached {
+    generation: i64,
+    /// When the generation was last compared with the store's.
+    checked: Instant,
+    routes: Arc<Routes>,
+}
+
+/// For this long a cached set is used without asking the store: a start reads it, and a change made on another node
+/// may take a moment to be seen. A change made here is seen at once.
+const FRESH: Duration = Duration::from_secs(1);
 
 impl CapabilityRoutes {
     /// Defaults kept in `documents`. `service_default` is the text route when nothing is configured.
@@ -262,6 +275,7 @@ impl CapabilityRoutes {
         self.documents
             .put_document(&level, DocumentKind::CapabilityDefault, document, PutMode::Upsert)
             .await?;
+        self.cache.lock().remove(&level.plane);
         Ok(())
     }
 
@@ -275,6 +289,7 @@ impl CapabilityRoutes {
         self.documents
             .delete_document(&level, DocumentKind::CapabilityDefault, key)
             .await?;
+        self.cache.lock().remove(&level.plane);
         Ok(())
     }
 
@@ -295,11 +310,17 @@ impl CapabilityRoutes {
 
     /// Routes of one plane. The plane's generation rises with every change, so comparing it is enough.
     async fn stored(&self, scope: &TenantScope) -> Result<Arc<Routes>, StoreError> {
-        let generation = self.documents.generation(scope).await?;
-        if let Some((cached, routes)) = self.cache.lock().get(&scope.plane)
-            && *cached == generation
+        if let Some(cached) = self.cache.lock().get(&scope.plane)
+            && cached.checked.elapsed() < FRESH
         {
-            return Ok(Arc::clone(routes));
+            return Ok(Arc::clone(&cached.routes));
+        }
+        let generation = self.documents.generation(scope).await?;
+        if let Some(cached) = self.cache.lock().get_mut(&scope.plane)
+            && cached.generation == generation
+        {
+            cached.checked = Instant::now();
+            return Ok(Arc::clone(&cached.routes));
         }
         let (generation, documents) = self
             .documents
@@ -324,7 +345,7 @@ impl CapabilityRoutes {
         if cache.len() >= MAX_CACHED_PLANES && !cache.contains_key(&scope.plane) {
             cache.clear();
         }
-        cache.insert(scope.plane, (generation, Arc::clone(&routes)));
+        cache.insert(scope.plane, Cached { generation, checked: Instant::now(), routes: Arc::clone(&routes) });
         Ok(routes)
     }
 }

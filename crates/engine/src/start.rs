@@ -159,7 +159,9 @@ impl Starter {
             bundle_id: request.bundle_id.as_deref(),
             bundle_version: request.bundle_version.as_deref(),
             flow_id: request.flow_id.as_deref(),
-            draft_test: lifecycle::of_vars(&request.vars).as_ref().is_some_and(lifecycle::is_draft),
+            draft_test: lifecycle::of_vars(&request.vars)
+                .as_ref()
+                .is_some_and(lifecycle::is_draft),
             ..BundleRequest::default()
         };
         select::require_target(&asked)?;
@@ -299,7 +301,9 @@ impl Starter {
         };
         // A task of its own: from the commit on the run may belong to this process, so a client that disconnects
         // must not stop it between the commit and the hand-over (architecture D4).
-        let task = prepared.finish(self.deps.clone(), scope.clone()).in_current_span();
+        let task = prepared
+            .finish(self.deps.clone(), scope.clone())
+            .in_current_span();
         match tokio::spawn(task).await {
             Ok(attempt) => attempt,
             Err(_) => Err(StoreError::Unavailable("the start was cut off".to_owned()).into()),
@@ -473,12 +477,12 @@ impl Starter {
         };
         let deps = &self.deps;
         let mut out = Vec::new();
-        for workflow_id in deps
+        let listeners = deps
             .workflows
             .listeners(scope, &resolved.workflow_id, sha256)
-            .await?
-        {
-            let workflow = self.workflow(scope, &workflow_id, Some(sha256)).await?;
+            .await?;
+        for workflow_id in listeners.iter() {
+            let workflow = self.workflow(scope, workflow_id, Some(sha256)).await?;
             let kept = ["_runtime", "_limits"]
                 .into_iter()
                 .filter_map(|key| Some((key.to_owned(), root.vars.get(key)?.clone())));

@@ -107,6 +107,8 @@ pub struct LoadedBundle {
     pub bundle: Bundle,
     /// Listener workflow id → (flow, `on_event` node).
     listeners: HashMap<String, (String, String)>,
+    /// Flow → its listener workflow ids; read at every start.
+    by_flow: HashMap<String, Arc<[String]>>,
 }
 
 /// Loads, compiles and caches workflows.
@@ -376,7 +378,7 @@ impl Workflows {
         Ok(())
     }
 
-    /// The program of a flow of a loaded bundle, with its listeners' workflow ids and nodes.
+    /// Workflow ids of the listeners that a start of this flow starts with it.
     ///
     /// # Errors
     /// [`WorkflowError`].
@@ -385,18 +387,12 @@ impl Workflows {
         scope: &TenantScope,
         workflow_id: &str,
         sha256: &str,
-    ) -> Result<Vec<String>, WorkflowError> {
+    ) -> Result<Arc<[String]>, WorkflowError> {
         let loaded = self.bundle(scope, sha256).await?;
         let Some((flow, _)) = loaded.locate(workflow_id) else {
-            return Ok(vec![]);
+            return Ok(Arc::default());
         };
-        let Some(document) = loaded.bundle.flow(&flow) else {
-            return Ok(vec![]);
-        };
-        let ids = ag_bundles::flow_check::listener_nodes(document)
-            .map(|node| namespace::listener_workflow_id(workflow_id, node))
-            .collect();
-        Ok(ids)
+        Ok(loaded.by_flow.get(&flow).cloned().unwrap_or_default())
     }
 }
 
@@ -404,16 +400,18 @@ impl LoadedBundle {
     fn new(bundle: Bundle) -> Self {
         let bundle_ref = bundle.manifest().bundle_ref();
         let mut listeners = HashMap::new();
+        let mut by_flow = HashMap::new();
         for (flow, document) in bundle.flows() {
             let id = namespace::workflow_id(&bundle_ref, flow);
+            let mut ids = Vec::new();
             for node in ag_bundles::flow_check::listener_nodes(document) {
-                listeners.insert(
-                    namespace::listener_workflow_id(&id, node),
-                    (flow.clone(), node.to_owned()),
-                );
+                let listener = namespace::listener_workflow_id(&id, node);
+                ids.push(listener.clone());
+                listeners.insert(listener, (flow.clone(), node.to_owned()));
             }
+            by_flow.insert(flow.clone(), ids.into());
         }
-        Self { bundle, listeners }
+        Self { bundle, listeners, by_flow }
     }
 
     /// Flow and entry override behind a workflow id of this bundle.

@@ -69,7 +69,11 @@ pub struct ApprovedBatch {
     /// The approving payload.
     pub payload: Value,
     /// A pause (with its reason) arrived while the tools ran; it applies at the end of the batch.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
     pub pause: Option<Option<String>>,
 }
 
@@ -92,13 +96,20 @@ mod tests {
                 pause,
             };
             let text = serde_json::to_string(&batch).expect("text");
-            assert_eq!(serde_json::from_str::<ApprovedBatch>(&text).expect("batch"), batch, "{text}");
+            assert_eq!(
+                serde_json::from_str::<ApprovedBatch>(&text).expect("batch"),
+                batch,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn an_empty_state_is_an_empty_object() {
         assert_eq!(serde_json::to_string(&RunAux::default()).expect("text"), "{}");
-        assert_eq!(serde_json::from_str::<RunAux>("{}").expect("aux"), RunAux::default());
+        assert_eq!(
+            serde_json::from_str::<RunAux>("{}").expect("aux"),
+            RunAux::default()
+        );
     }
 }

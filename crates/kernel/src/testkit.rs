@@ -8,9 +8,7 @@ use std::{
     },
 };
 
-use ag_types::{
-    Clock, Effect, EffectKind, IdGen, Object, RunHead, RunId, RunState, RunStatus, Timestamp,
-};
+use ag_types::{Clock, Effect, EffectKind, IdGen, Object, RunHead, RunId, RunState, RunStatus, Timestamp};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -109,11 +107,21 @@ pub(crate) fn run_at(node: &str, vars: Value) -> RunState {
 }
 
 pub(crate) fn tick_at(node: &str) -> Tick {
-    Tick::new(run_at(node, Value::Null), RunAux::default(), 0, Arc::new(SeqIds::default()))
+    Tick::new(
+        run_at(node, Value::Null),
+        RunAux::default(),
+        0,
+        Arc::new(SeqIds::default()),
+    )
 }
 
 pub(crate) fn tick_offloading(node: &str, max_inline: usize) -> Tick {
-    Tick::new(run_at(node, Value::Null), RunAux::default(), max_inline, Arc::new(SeqIds::default()))
+    Tick::new(
+        run_at(node, Value::Null),
+        RunAux::default(),
+        max_inline,
+        Arc::new(SeqIds::default()),
+    )
 }
 
 type Planner = Box<dyn Fn(&mut RunState) -> Result<StepPlan, Interrupt> + Send + Sync>;
@@ -136,13 +144,19 @@ impl Scripted {
     pub(crate) fn effect(self, id: &str, kind: EffectKind, payload: Value, next: Option<&str>) -> Self {
         let next = next.map(str::to_owned);
         self.node(id, move |_| {
-            let effect = Effect { kind, payload: object(payload.clone()), result_key: Some("r".into()) };
+            let effect = Effect {
+                kind,
+                payload: object(payload.clone()),
+                result_key: Some("r".into()),
+            };
             Ok(StepPlan::effect(effect, next.clone()))
         })
     }
 
     pub(crate) fn end(self, id: &str) -> Self {
-        self.node(id, |run| Ok(StepPlan::complete(run.vars.get("r").cloned().unwrap_or_default())))
+        self.node(id, |run| {
+            Ok(StepPlan::complete(run.vars.get("r").cloned().unwrap_or_default()))
+        })
     }
 }
 
@@ -168,13 +182,22 @@ pub(crate) fn steps(tick: &mut Tick, flow: &dyn Workflow, kit: &Kit) -> Stepped 
 /// Records written since the last call, parsed.
 pub(crate) fn records(tick: &mut Tick) -> Vec<Value> {
     let lines = tick.take_writes().records;
-    lines.iter().map(|line| serde_json::from_str(line).expect("record")).collect()
+    lines
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("record"))
+        .collect()
 }
 
 /// `node status type` of each record, as the examples of kernel spec §2.6 are written.
 pub(crate) fn rows(records: &[Value]) -> Vec<String> {
     let row = |record: &Value| {
-        let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).unwrap_or("null").to_owned();
+        let text = |pointer: &str| {
+            record
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or("null")
+                .to_owned()
+        };
         let kind = match text("/effect/payload/name").as_str() {
             "abstract.status" => format!("status={}", text("/effect/payload/payload/text")),
             _ => text("/effect/type"),

@@ -565,8 +565,11 @@ impl Tick {
     pub(crate) fn offload_payload(&mut self, payload: &mut Value) {
         let max = self.max_inline;
         if max > 0 && crate::offload::compact_len(payload, max) > max {
-            crate::offload::Offloader::new(self.run.head.run_id, max, &mut self.writes.offloaded)
-                .below(payload, "resume", "resume.payload");
+            crate::offload::Offloader::new(self.run.head.run_id, max, &mut self.writes.offloaded).below(
+                payload,
+                "resume",
+                "resume.payload",
+            );
         }
     }
 

@@ -2,11 +2,20 @@
 //!
 //! * [`Bell`] tells runners that runs of a pool have something to do, and sessions that something is urgent.
 //! * [`RunFeed`] carries new ledger records of a run to the nodes that stream it.
-//! * [`local`] holds the in-process adapters of the embedded mode.
+//! * [`SharedCounters`] lets the nodes of a cluster limit together.
+//! * [`local`] holds the in-process adapters of the embedded mode, [`nats`] and [`mod@redis`] those of a cluster.
+//!
+//! What every adapter promises is checked by [`conformance`].
 
+mod backoff;
 pub mod bell;
+pub mod conformance;
+pub mod counters;
 pub mod feed;
 pub mod local;
+pub mod nats;
+pub mod redis;
 
 pub use bell::{Bell, Control, WakeUps};
+pub use counters::{Count, Expiry, LocalCounters, SharedCounters};
 pub use feed::{FeedItem, FeedSubscription, RunFeed};

@@ -97,8 +97,10 @@ impl Log {
         {
             Ok((busy, pages, done)) => {
                 tracing::debug!(statement, busy, pages, done, "checkpoint");
-                // A log that has been copied entirely is begun anew by the next transaction.
-                let left = if done >= pages {
+                // A log that has been copied entirely is begun anew by the next transaction; not so when the writer
+                // has appended to it meanwhile.
+                let quiet = self.bytes.load(Ordering::Relaxed) == before;
+                let left = if quiet && busy == 0 && done >= pages {
                     0
                 } else {
                     u64::try_from(pages).unwrap_or(0) * PAGE_BYTES

@@ -31,7 +31,9 @@ fn paused(mut tick: Tick) -> Tick {
 }
 
 fn control(tick: &Tick) -> Value {
-    vars::get_path(&tick.run.vars, "_runtime.control").cloned().unwrap_or_default()
+    vars::get_path(&tick.run.vars, "_runtime.control")
+        .cloned()
+        .unwrap_or_default()
 }
 
 #[test]
@@ -39,11 +41,27 @@ fn who_can_be_paused() {
     for (what, mut tick, applies) in [
         ("running", tick_at("n"), true),
         ("waits for a time", waiting(WaitReason::Until, None), true),
-        ("waits for an event", waiting(WaitReason::Event, Some("evt:a")), true),
-        ("waits for a child", waiting(WaitReason::Subworkflow, Some("subworkflow:x")), true),
-        ("waits for a worker", waiting(WaitReason::Job, Some("tool_calls:x")), true),
+        (
+            "waits for an event",
+            waiting(WaitReason::Event, Some("evt:a")),
+            true,
+        ),
+        (
+            "waits for a child",
+            waiting(WaitReason::Subworkflow, Some("subworkflow:x")),
+            true,
+        ),
+        (
+            "waits for a worker",
+            waiting(WaitReason::Job, Some("tool_calls:x")),
+            true,
+        ),
         ("asks a person", waiting(WaitReason::User, Some("user:x")), false),
-        ("asks for an approval", waiting(WaitReason::User, Some("tool_approval:x")), false),
+        (
+            "asks for an approval",
+            waiting(WaitReason::User, Some("tool_approval:x")),
+            false,
+        ),
         ("asks without a key", waiting(WaitReason::User, None), false),
         ("paused", paused(tick_at("n")), false),
         ("completed", with_status(RunStatus::Completed), false),
@@ -74,9 +92,15 @@ fn a_running_run_rests_on_a_pause_wait_and_goes_on_where_it_was() {
 
     let later = NOW.plus_micros(1_000_000);
     assert!(tick.unpause(later));
-    assert_eq!((tick.run.status, tick.run.current_node.as_str()), (RunStatus::Running, "n"));
+    assert_eq!(
+        (tick.run.status, tick.run.current_node.as_str()),
+        (RunStatus::Running, "n")
+    );
     assert_eq!(tick.run.waiting, None);
-    assert_eq!(control(&tick), json!({"paused_at": NOW_TEXT, "resumed_at": later.to_string()}));
+    assert_eq!(
+        control(&tick),
+        json!({"paused_at": NOW_TEXT, "resumed_at": later.to_string()})
+    );
     assert!(!tick.unpause(later), "not paused any more");
     assert!(!tick.has_writes());
 }
@@ -100,7 +124,10 @@ fn other_waits_keep_their_wait_through_a_pause() {
 fn a_paused_run_refuses_answers() {
     let tick = paused(waiting(WaitReason::Event, Some("evt:a")));
     assert_eq!(tick.resumable(None).unwrap_err().to_string(), "Run is paused");
-    assert_eq!(tick.resumable(Some("evt:a")).unwrap_err().to_string(), "Run is paused");
+    assert_eq!(
+        tick.resumable(Some("evt:a")).unwrap_err().to_string(),
+        "Run is paused"
+    );
 }
 
 /// Whether the outside was called is known to the driver alone: a pause must not turn a call that a crashed holder
@@ -121,7 +148,11 @@ fn a_pause_says_nothing_about_the_open_call() {
         steps(&mut tick, &flow, &kit);
         let open = tick.aux.open.as_ref().expect("open");
         assert_eq!(open.attempt, attempts);
-        assert_eq!(records(&mut tick).len() as u32, attempts, "one `started` record per attempt");
+        assert_eq!(
+            records(&mut tick).len() as u32,
+            attempts,
+            "one `started` record per attempt"
+        );
     }
 }
 
@@ -133,7 +164,11 @@ fn cancel_ends_every_live_run_with_its_reason() {
         ("paused", paused(tick_at("n"))),
         ("paused in a wait", paused(waiting(WaitReason::Event, Some("e")))),
     ] {
-        for (reason, text) in [(Some("enough"), "enough"), (None, "Cancelled"), (Some(""), "Cancelled")] {
+        for (reason, text) in [
+            (Some("enough"), "enough"),
+            (None, "Cancelled"),
+            (Some(""), "Cancelled"),
+        ] {
             let mut tick = Tick::new(
                 tick.run.clone(),
                 tick.aux.clone(),
@@ -144,7 +179,11 @@ fn cancel_ends_every_live_run_with_its_reason() {
             assert_eq!(tick.run.status, RunStatus::Cancelled);
             assert_eq!(tick.run.error.as_deref(), Some(text), "{what}");
             assert!(tick.run.waiting.is_none() && !tick.run.is_paused(), "{what}");
-            assert_eq!(rows(&records(&mut tick)), ["n completed status=cancelled"], "{what}");
+            assert_eq!(
+                rows(&records(&mut tick)),
+                ["n completed status=cancelled"],
+                "{what}"
+            );
             assert!(!tick.cancel(reason, NOW), "{what}: once");
             assert!(!tick.has_writes());
         }
@@ -167,20 +206,33 @@ fn cancel_drops_what_was_open() {
     tick.aux.held.push(json!({"sub_run_id": "x"}));
     tick.cancel(None, NOW);
     assert_eq!((tick.aux.open.is_none(), tick.aux.held.len()), (true, 0));
-    assert_eq!(rows(&records(&mut tick)), ["n started llm_call", "n completed status=cancelled"]);
+    assert_eq!(
+        rows(&records(&mut tick)),
+        ["n started llm_call", "n completed status=cancelled"]
+    );
     let late = tick.apply(
-        crate::Outcome::Done { result: json!({"content": "late"}), state: None },
+        crate::Outcome::Done {
+            result: json!({"content": "late"}),
+            state: None,
+        },
         vec![],
         &kit.env(),
     );
     assert_eq!(late, crate::Stepped::Moved);
-    assert_eq!(tick.run.status, RunStatus::Cancelled, "a late end changes nothing");
+    assert_eq!(
+        tick.run.status,
+        RunStatus::Cancelled,
+        "a late end changes nothing"
+    );
     assert!(!tick.has_writes());
 }
 
 fn scheduled(interval: &str, node: &str) -> Tick {
     let mut tick = tick_at(node);
-    tick.run = run_at(node, json!({"_meta": {"schedule": {"kind": "scheduled_run", "interval": interval}}}));
+    tick.run = run_at(
+        node,
+        json!({"_meta": {"schedule": {"kind": "scheduled_run", "interval": interval}}}),
+    );
     let mut wait = Wait::new(WaitReason::Until, None);
     wait.until = Some(NOW.plus_micros(3_600_000_000));
     tick.run.status = RunStatus::Waiting;
@@ -203,17 +255,24 @@ fn schedules_are_edited_and_triggered() {
     };
     let moved = Some(NOW.plus_micros(1_200_000_000));
     let stays = Some(NOW.plus_micros(3_600_000_000));
-    for (node, apply, due) in
-        [("wait_interval", true, moved), ("wait_interval", false, stays), ("wait_start", true, stays)]
-    {
+    for (node, apply, due) in [
+        ("wait_interval", true, moved),
+        ("wait_interval", false, stays),
+        ("wait_start", true, stays),
+    ] {
         let mut tick = scheduled("1h", node);
         assert_eq!(tick.update_schedule(&update(apply), NOW), Ok(()));
         assert_eq!(until(&tick), due, "{node} {apply}");
-        assert_eq!(vars::text_at(&tick.run.vars, "_meta.schedule.interval"), Some("20m"));
+        assert_eq!(
+            vars::text_at(&tick.run.vars, "_meta.schedule.interval"),
+            Some("20m")
+        );
         let marker = vars::get_path(&tick.run.vars, "_runtime.last_schedule_update").expect("marker");
         assert_eq!(marker["command_id"], "c");
     }
-    let refusal = scheduled(" ", "wait_interval").update_schedule(&update(true), NOW).unwrap_err();
+    let refusal = scheduled(" ", "wait_interval")
+        .update_schedule(&update(true), NOW)
+        .unwrap_err();
     assert!(refusal.starts_with("update_schedule requires a recurrent scheduled run"));
     let refusal = tick_at("n").update_schedule(&update(true), NOW).unwrap_err();
     assert!(refusal.starts_with("update_schedule is only supported for scheduled runs"));
@@ -221,6 +280,12 @@ fn schedules_are_edited_and_triggered() {
     let mut tick = scheduled("1h", "wait_interval");
     assert!(tick.trigger_schedule(NOW));
     assert_eq!(until(&tick), Some(NOW));
-    assert!(!scheduled("", "wait_start").trigger_schedule(NOW), "a one-time schedule is not triggered");
-    assert!(!waiting(WaitReason::Until, None).trigger_schedule(NOW), "no schedule");
+    assert!(
+        !scheduled("", "wait_start").trigger_schedule(NOW),
+        "a one-time schedule is not triggered"
+    );
+    assert!(
+        !waiting(WaitReason::Until, None).trigger_schedule(NOW),
+        "no schedule"
+    );
 }

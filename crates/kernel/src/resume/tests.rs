@@ -31,32 +31,62 @@ fn refusals_name_their_reason() {
     for (what, tick, key, expected) in [
         ("running", tick_at("n"), None, Some("Run is not waiting")),
         ("ended", ended, None, Some("Run is not waiting")),
-        ("other key", asked(), Some("x"), Some("wait_key mismatch: expected 'k', got 'x'")),
+        (
+            "other key",
+            asked(),
+            Some("x"),
+            Some("wait_key mismatch: expected 'k', got 'x'"),
+        ),
         ("same key", asked(), Some("k"), None),
         ("no key", asked(), None, None),
         ("a wait without key", timed(), Some("x"), None),
     ] {
-        let found = tick.resumable(key).err().map(|refusal: Refusal| refusal.to_string());
+        let found = tick
+            .resumable(key)
+            .err()
+            .map(|refusal: Refusal| refusal.to_string());
         assert_eq!(found.as_deref(), expected, "{what}");
     }
 }
 
 #[test]
 fn an_answer_is_stored_recorded_and_followed() {
-    for (result_key, stored) in [(Some("a.b"), json!({"a": {"b": {"response": "Ada"}}})), (None, json!({}))] {
+    for (result_key, stored) in [
+        (Some("a.b"), json!({"a": {"b": {"response": "Ada"}}})),
+        (None, json!({})),
+    ] {
         let mut tick = resting(tick_at("n"), wait(WaitReason::User, Some("k"), result_key));
         tick.resume(json!({"response": "Ada"}), None, NOW);
         assert_eq!(Value::Object(tick.run.vars.clone()), stored);
-        assert_eq!((tick.run.status, tick.run.current_node.as_str()), (RunStatus::Running, "next"));
+        assert_eq!(
+            (tick.run.status, tick.run.current_node.as_str()),
+            (RunStatus::Running, "next")
+        );
         let records = records(&mut tick);
         assert_eq!(rows(&records), ["n completed resume"]);
         let effect = json!({"type": "resume", "result_key": null, "payload": {
             "wait_reason": "user", "wait_key": "k", "resume_to_node": "next", "result_key": result_key,
             "payload": {"response": "Ada"}}});
         assert_eq!(records[0]["effect"], effect);
-        let keys: Vec<_> = records[0]["effect"]["payload"].as_object().expect("payload").keys().collect();
-        assert_eq!(keys, ["wait_reason", "wait_key", "resume_to_node", "result_key", "payload"]);
-        assert_eq!((&records[0]["result"], &records[0]["idempotency_key"]), (&json!({"resumed": true}), &Value::Null));
+        let keys: Vec<_> = records[0]["effect"]["payload"]
+            .as_object()
+            .expect("payload")
+            .keys()
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                "wait_reason",
+                "wait_key",
+                "resume_to_node",
+                "result_key",
+                "payload"
+            ]
+        );
+        assert_eq!(
+            (&records[0]["result"], &records[0]["idempotency_key"]),
+            (&json!({"resumed": true}), &Value::Null)
+        );
     }
 }
 
@@ -67,9 +97,19 @@ fn without_a_successor_the_payload_is_the_output() {
     let mut tick = resting(tick_at("n"), waits);
     tick.resume(json!({"v": 1}), None, NOW);
     assert_eq!(tick.run.status, RunStatus::Completed);
-    assert_eq!(tick.run.output, Some(json!({"success": true, "result": {"v": 1}})));
+    assert_eq!(
+        tick.run.output,
+        Some(json!({"success": true, "result": {"v": 1}}))
+    );
     let records = records(&mut tick);
-    assert_eq!(rows(&records), ["n completed resume", "n completed null", "n completed status=completed"]);
+    assert_eq!(
+        rows(&records),
+        [
+            "n completed resume",
+            "n completed null",
+            "n completed status=completed"
+        ]
+    );
     let result = r#"{"completed":true,"via":"resume","wait_reason":"event","wait_key":"e","output":{"success":true,"result":{"v":1}}}"#;
     assert_eq!(records[1]["result"].to_string(), result);
 }
@@ -91,7 +131,11 @@ fn children_are_recognised_by_details_or_key() {
     let other = wait(WaitReason::Subworkflow, Some("subworkflow:x"), None);
     let event = wait(WaitReason::Event, Some(&format!("subworkflow:{id}")), None);
     for (wait, expected) in [(by_details, true), (by_key, true), (other, false), (event, false)] {
-        assert_eq!(resting(tick_at("n"), wait.clone()).waits_for_child(child), expected, "{wait:?}");
+        assert_eq!(
+            resting(tick_at("n"), wait.clone()).waits_for_child(child),
+            expected,
+            "{wait:?}"
+        );
     }
     assert!(!tick_at("n").waits_for_child(child));
 }
@@ -107,19 +151,40 @@ fn ends_of_children_become_tool_results_where_asked() {
     for (output, expected) in [
         (
             json!({"answer": "42", "report": "r"}),
-            ok(json!({"rendered": "42", "answer": "42", "sub_run_id": "s", "report": "r"}), Value::Null, true),
+            ok(
+                json!({"rendered": "42", "answer": "42", "sub_run_id": "s", "report": "r"}),
+                Value::Null,
+                true,
+            ),
         ),
         (
             json!({"answer": "42", "report": long}),
-            ok(json!({"rendered": "42", "answer": "42", "sub_run_id": "s"}), Value::Null, true),
+            ok(
+                json!({"rendered": "42", "answer": "42", "sub_run_id": "s"}),
+                Value::Null,
+                true,
+            ),
         ),
         (
             json!({"x": "é"}),
-            ok(json!({"rendered": "{\"x\": \"é\"}", "answer": "{\"x\": \"é\"}", "sub_run_id": "s"}), Value::Null, true),
+            ok(
+                json!({"rendered": "{\"x\": \"é\"}", "answer": "{\"x\": \"é\"}", "sub_run_id": "s"}),
+                Value::Null,
+                true,
+            ),
         ),
-        (json!({"success": false, "error": "boom"}), ok(Value::Null, json!("boom"), false)),
-        (json!({"success": false, "error": ""}), ok(Value::Null, json!("Subworkflow failed"), false)),
-        (json!({"success": false}), ok(Value::Null, json!("Subworkflow failed"), false)),
+        (
+            json!({"success": false, "error": "boom"}),
+            ok(Value::Null, json!("boom"), false),
+        ),
+        (
+            json!({"success": false, "error": ""}),
+            ok(Value::Null, json!("Subworkflow failed"), false),
+        ),
+        (
+            json!({"success": false}),
+            ok(Value::Null, json!("Subworkflow failed"), false),
+        ),
     ] {
         let mut waits = wait(WaitReason::Subworkflow, Some("subworkflow:s"), Some("r"));
         waits.details = Some(details.clone());
@@ -129,7 +194,10 @@ fn ends_of_children_become_tool_results_where_asked() {
         assert_eq!(records(&mut tick)[0]["effect"]["payload"]["payload"], expected);
     }
     let bare = tool_envelope(&object(json!({})), &json!({"output": {"answer": "a"}}));
-    assert_eq!((&bare["results"][0]["call_id"], &bare["results"][0]["name"]), (&json!("subworkflow"), &json!("start_subworkflow")));
+    assert_eq!(
+        (&bare["results"][0]["call_id"], &bare["results"][0]["name"]),
+        (&json!("subworkflow"), &json!("start_subworkflow"))
+    );
 
     let envelope = json!({"mode": "executed", "results": []});
     let mut waits = wait(WaitReason::Subworkflow, None, Some("r"));
@@ -139,7 +207,11 @@ fn ends_of_children_become_tool_results_where_asked() {
     assert_eq!(tick.run.vars["r"], envelope, "an envelope is not wrapped again");
     let mut plain = resting(tick_at("n"), wait(WaitReason::Subworkflow, None, Some("r")));
     plain.resume(json!({"sub_run_id": "s", "output": {}}), None, NOW);
-    assert_eq!(plain.run.vars["r"], json!({"sub_run_id": "s", "output": {}}), "only where asked");
+    assert_eq!(
+        plain.run.vars["r"],
+        json!({"sub_run_id": "s", "output": {}}),
+        "only where asked"
+    );
 }
 
 /// A run that rests on an approval of two calls.
@@ -162,10 +234,19 @@ fn a_tool_batch_that_waited_gets_its_completed_record() {
     tick.resume(stored.clone(), Some(json!("short")), NOW);
     let counts = {
         let writes = tick.take_writes();
-        let records: Vec<Value> = writes.records.iter().map(|line| serde_json::from_str(line).expect("record")).collect();
+        let records: Vec<Value> = writes
+            .records
+            .iter()
+            .map(|line| serde_json::from_str(line).expect("record"))
+            .collect();
         assert_eq!(
             rows(&records),
-            ["act started tool_calls", "act waiting tool_calls", "act completed tool_calls", "act completed resume"]
+            [
+                "act started tool_calls",
+                "act waiting tool_calls",
+                "act completed tool_calls",
+                "act completed resume"
+            ]
         );
         for field in ["effect", "idempotency_key", "attempt", "step_id", "started_at"] {
             assert_eq!(records[0][field], records[2][field], "{field}");
@@ -174,7 +255,10 @@ fn a_tool_batch_that_waited_gets_its_completed_record() {
         writes.counts
     };
     assert_eq!((counts.tool_calls, counts.steps), (2, 2));
-    assert_eq!(tick.run.vars["r"], "short", "the state keeps the short form, the ledger the long one");
+    assert_eq!(
+        tick.run.vars["r"], "short",
+        "the state keeps the short form, the ledger the long one"
+    );
     assert!(tick.aux.tool_wait.is_none());
 }
 
@@ -185,11 +269,21 @@ fn an_approved_batch_ends_like_a_resume_and_then_pauses_if_asked() {
         tick.take_writes();
         tick.begin_batch(json!({"approved": true}));
         assert_eq!(tick.run.status, RunStatus::Running);
-        assert_eq!(tick.resumable(None).unwrap_err(), Refusal::NotWaiting, "a second approval finds no wait");
+        assert_eq!(
+            tick.resumable(None).unwrap_err(),
+            Refusal::NotWaiting,
+            "a second approval finds no wait"
+        );
         tick.aux.batch.as_mut().expect("batch").pause = pause.clone();
         tick.finish_batch(json!({"mode": "executed", "results": []}), None, NOW);
-        assert_eq!(rows(&records(&mut tick)), ["act completed tool_calls", "act completed resume"]);
-        assert_eq!((tick.run.current_node.as_str(), tick.run.is_paused()), ("next", pause.is_some()));
+        assert_eq!(
+            rows(&records(&mut tick)),
+            ["act completed tool_calls", "act completed resume"]
+        );
+        assert_eq!(
+            (tick.run.current_node.as_str(), tick.run.is_paused()),
+            ("next", pause.is_some())
+        );
         assert!(tick.aux.batch.is_none() && tick.aux.tool_wait.is_none());
     }
     let mut tick = tick_at("n");
@@ -199,13 +293,24 @@ fn an_approved_batch_ends_like_a_resume_and_then_pauses_if_asked() {
 
 #[test]
 fn large_answers_leave_the_record_and_stay_in_the_state() {
-    let mut tick = resting(tick_offloading("n", 600), wait(WaitReason::User, Some("k"), Some("r")));
+    let mut tick = resting(
+        tick_offloading("n", 600),
+        wait(WaitReason::User, Some("k"), Some("r")),
+    );
     let payload = json!({"response": "x".repeat(700), "ok": true});
     tick.resume(payload.clone(), None, NOW);
     assert_eq!(tick.run.vars["r"], payload);
     let writes = tick.take_writes();
-    let [value] = writes.offloaded.as_slice() else { panic!("one value: {:?}", writes.offloaded) };
-    assert_eq!((value.source, value.path.as_str(), value.kind), ("resume", "resume.payload.response", "text"));
+    let [value] = writes.offloaded.as_slice() else {
+        panic!("one value: {:?}", writes.offloaded)
+    };
+    assert_eq!(
+        (value.source, value.path.as_str(), value.kind),
+        ("resume", "resume.payload.response", "text")
+    );
     let record: Value = serde_json::from_str(&writes.records[0]).expect("record");
-    assert_eq!(record["effect"]["payload"]["payload"], json!({"response": {"$artifact": value.artifact_id}, "ok": true}));
+    assert_eq!(
+        record["effect"]["payload"]["payload"],
+        json!({"response": {"$artifact": value.artifact_id}, "ok": true})
+    );
 }

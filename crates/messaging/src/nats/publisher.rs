@@ -160,7 +160,7 @@ impl Task {
         self.send(message).await;
     }
 
-    async fn send(&self, message: Outgoing) {
+    async fn send(&mut self, message: Outgoing) {
         let publish = self.link.client.publish(message.subject, message.payload);
         match timeout(REQUEST, publish).await {
             Ok(Ok(())) => WAKEUPS.with(["sent"]).increment(message.runs),

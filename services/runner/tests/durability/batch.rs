@@ -35,21 +35,33 @@ impl Workflow for Acting {
     }
 }
 
-const ROWS: [&str; 4] =
-    ["act:started(tool_calls)", "act:waiting(tool_calls)", "act:completed(tool_calls)", "act:completed(resume)"];
+const ROWS: [&str; 4] = [
+    "act:started(tool_calls)",
+    "act:waiting(tool_calls)",
+    "act:completed(tool_calls)",
+    "act:completed(resume)",
+];
 
 fn setup(place: &Place, tools: &Arc<FakeTools>) -> Setup {
     let acting: Arc<dyn Workflow> = Arc::new(Acting);
-    Setup { tools: Some(tools.clone()), natives: vec![("acting", acting)], ..place.setup() }
+    Setup {
+        tools: Some(tools.clone()),
+        natives: vec![("acting", acting)],
+        ..place.setup()
+    }
 }
 
 /// A run whose approved batch is in the hands of the tools.
 async fn approved(gateway: &Embedded, tools: &FakeTools) -> RunId {
-    gateway.install(&[("main", line(vec![subflow("s", "acting")]))]).await;
+    gateway
+        .install(&[("main", line(vec![subflow("s", "acting")]))])
+        .await;
     let root = gateway.run("main", json!({})).await;
     let run = gateway.children(root, 1).await[0];
     gateway.waiting(run).await;
-    gateway.command(run, "resume", json!({"payload": {"approved": true}})).await;
+    gateway
+        .command(run, "resume", json!({"payload": {"approved": true}}))
+        .await;
     tools.running(1).await;
     run
 }
@@ -63,14 +75,26 @@ async fn a_pause_applies_at_the_end_of_the_batch() {
     let (place, tools) = (Place::new(), Arc::new(FakeTools::default()));
     let gateway = place.gateway(setup(&place, &tools)).await;
     let run = approved(&gateway, &tools).await;
-    let again = gateway.post("again", run, "resume", json!({"payload": {"approved": true}})).await;
+    let again = gateway
+        .post("again", run, "resume", json!({"payload": {"approved": true}}))
+        .await;
     assert!(again.expect("post").accepted);
     gateway.command(run, "pause", json!({})).await;
     tools.gate.add_permits(1);
-    let row = gateway.until(run, "paused or past it", |row| row.columns.paused || row.columns.status.is_terminal()).await;
-    assert_eq!((row.columns.status, row.columns.current_node.as_str()), (RunStatus::Waiting, "end"));
+    let row = gateway
+        .until(run, "paused or past it", |row| {
+            row.columns.paused || row.columns.status.is_terminal()
+        })
+        .await;
+    assert_eq!(
+        (row.columns.status, row.columns.current_node.as_str()),
+        (RunStatus::Waiting, "end")
+    );
     assert_eq!(gateway.ledger(run).await, ROWS);
-    assert_eq!(gateway.settled("again").await.outcome.as_deref(), Some("Run is not waiting"));
+    assert_eq!(
+        gateway.settled("again").await.outcome.as_deref(),
+        Some("Run is not waiting")
+    );
     gateway.command(run, "resume", json!({})).await;
     assert_eq!(output(&gateway.ended(run).await), results());
     assert_eq!(tools.begun().len(), 1);
@@ -85,7 +109,11 @@ async fn a_pause_that_was_taken_back_does_not_apply() {
     gateway.command(run, "pause", json!({"reason": "hm"})).await;
     gateway.command(run, "resume", json!({})).await;
     tools.gate.add_permits(1);
-    let row = gateway.until(run, "paused or past it", |row| row.columns.paused || row.columns.status.is_terminal()).await;
+    let row = gateway
+        .until(run, "paused or past it", |row| {
+            row.columns.paused || row.columns.status.is_terminal()
+        })
+        .await;
     assert_eq!(row.columns.status, RunStatus::Completed);
     assert_eq!(output(&row), results());
     gateway.stop().await;

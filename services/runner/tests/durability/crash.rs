@@ -88,11 +88,18 @@ fn attempt(template: &Place, write: usize, applied: bool) -> Option<BTreeMap<Str
     let faults = Arc::new(Faults::kill_at(write, applied));
     let first = process();
     let done = first.block_on(async {
-        let setup = Setup { faults: Some(faults.clone()), ..place.setup() };
+        let setup = Setup {
+            faults: Some(faults.clone()),
+            ..place.setup()
+        };
         let Ok(gateway) = Embedded::over(place.store().await, place.blobs.clone(), setup).await else {
             return None;
         };
-        let mut client = Client { gateway: &gateway, faults: &faults, journal: &mut journal };
+        let mut client = Client {
+            gateway: &gateway,
+            faults: &faults,
+            journal: &mut journal,
+        };
         match client.work().await {
             Ok(()) => Some(ends(gateway.sqlite(), &journal).await),
             Err(_) => None,
@@ -128,15 +135,28 @@ async fn recover(place: &Place, journal: &mut Journal) -> BTreeMap<String, End> 
     let before = ledgers(&store).await;
     let ended = ended_calls(&before);
     let nobody = Faults::default();
-    let gateway = Embedded::over(store, place.blobs.clone(), place.setup()).await.expect("open session");
-    Client { gateway: &gateway, faults: &nobody, journal }.work().await.expect("nobody dies twice");
+    let gateway = Embedded::over(store, place.blobs.clone(), place.setup())
+        .await
+        .expect("open session");
+    Client {
+        gateway: &gateway,
+        faults: &nobody,
+        journal,
+    }
+    .work()
+    .await
+    .expect("nobody dies twice");
 
     let after = ledgers(gateway.sqlite()).await;
     for (run, lines) in &before {
         assert!(after[run].starts_with(lines), "the ledger of {run} was rewritten");
     }
     for call in place.model.calls().iter().filter(|call| call.generation == 2) {
-        assert!(!ended.contains(&call.key), "{} was called again after its end was committed", call.key);
+        assert!(
+            !ended.contains(&call.key),
+            "{} was called again after its end was committed",
+            call.key
+        );
     }
     for command in &journal.commands {
         let row = gateway.settled(command).await;
@@ -155,7 +175,10 @@ fn check_calls(model: &Model) {
     }
     assert_eq!(attempts.len(), 3, "three calls, three keys");
     for (key, attempts) in attempts {
-        assert!(matches!(attempts.as_slice(), [1] | [2] | [1, 2]), "{key}: {attempts:?}");
+        assert!(
+            matches!(attempts.as_slice(), [1] | [2] | [1, 2]),
+            "{key}: {attempts:?}"
+        );
     }
 }
 
@@ -174,8 +197,11 @@ struct End {
 async fn ends(store: &SqliteStore, journal: &Journal) -> BTreeMap<String, End> {
     let scope = TenantScope::root();
     let mut out = BTreeMap::new();
-    let mut open: Vec<(String, RunId)> =
-        journal.runs.iter().map(|(name, run)| ((*name).to_owned(), *run)).collect();
+    let mut open: Vec<(String, RunId)> = journal
+        .runs
+        .iter()
+        .map(|(name, run)| ((*name).to_owned(), *run))
+        .collect();
     while let Some((name, run)) = open.pop() {
         let row = store.run(&scope, run).await.expect("read").expect("exists");
         let children = store.children(&scope, run).await.expect("children");
@@ -184,8 +210,14 @@ async fn ends(store: &SqliteStore, journal: &Journal) -> BTreeMap<String, End> {
             open.push((format!("{name}/{i}"), child.head.run_id));
         }
         let lines = lines(store, run, row.last_seq).await;
-        let completed = lines.iter().filter(|line| line.contains(r#""status":"completed""#)).count();
-        assert_eq!(row.columns.counters.steps as usize, completed, "counted with the records");
+        let completed = lines
+            .iter()
+            .filter(|line| line.contains(r#""status":"completed""#))
+            .count();
+        assert_eq!(
+            row.columns.counters.steps as usize, completed,
+            "counted with the records"
+        );
         let end = End {
             status: row.columns.status.as_str().to_owned(),
             error: row.columns.error.clone(),
@@ -197,17 +229,28 @@ async fn ends(store: &SqliteStore, journal: &Journal) -> BTreeMap<String, End> {
     }
     let all = store.runs(&scope, everything()).await.expect("runs");
     assert_eq!(all.len(), out.len(), "runs that nobody asked for");
-    assert!(all.iter().all(|run| run.status.is_terminal()), "something is still alive");
+    assert!(
+        all.iter().all(|run| run.status.is_terminal()),
+        "something is still alive"
+    );
     out
 }
 
 fn everything() -> RunFilter {
-    RunFilter { include_drafts: true, limit: 1_000, ..RunFilter::default() }
+    RunFilter {
+        include_drafts: true,
+        limit: 1_000,
+        ..RunFilter::default()
+    }
 }
 
 async fn ledgers(store: &SqliteStore) -> Ledgers {
     let mut out = BTreeMap::new();
-    for row in store.runs(&TenantScope::root(), everything()).await.expect("runs") {
+    for row in store
+        .runs(&TenantScope::root(), everything())
+        .await
+        .expect("runs")
+    {
         let run = row.head.run_id;
         out.insert(run, lines(store, run, row.last_seq).await);
     }
@@ -216,10 +259,18 @@ async fn ledgers(store: &SqliteStore) -> Ledgers {
 
 /// Lines of a ledger, which must be dense and end where the run says.
 async fn lines(store: &SqliteStore, run: RunId, last_seq: i64) -> Vec<String> {
-    let page = store.ledger(&TenantScope::root(), run, 0, 10_000).await.expect("ledger").expect("exists");
+    let page = store
+        .ledger(&TenantScope::root(), run, 0, 10_000)
+        .await
+        .expect("ledger")
+        .expect("exists");
     let (seqs, lines): (Vec<i64>, Vec<String>) =
         page.records().map(|(seq, line)| (seq, line.to_owned())).unzip();
-    assert_eq!(seqs, (1..=last_seq).collect::<Vec<_>>(), "the ledger of {run} is dense");
+    assert_eq!(
+        seqs,
+        (1..=last_seq).collect::<Vec<_>>(),
+        "the ledger of {run} is dense"
+    );
     lines
 }
 
@@ -228,7 +279,12 @@ fn ended_calls(ledgers: &Ledgers) -> BTreeSet<String> {
     let mut out = BTreeSet::new();
     for line in ledgers.values().flatten() {
         let record: Value = serde_json::from_str(line).expect("record");
-        let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let text = |pointer: &str| {
+            record
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
         if text("/effect/type") == "llm_call" && text("/status") == "completed" {
             out.insert(format!("{}/{}/1", text("/run_id"), text("/node_id")));
         }
@@ -238,16 +294,27 @@ fn ended_calls(ledgers: &Ledgers) -> BTreeSet<String> {
 
 /// Rows without `started` ones that have no end and are followed by another attempt.
 fn without_cut_attempts(lines: &[String]) -> Vec<String> {
-    let rows: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).expect("record")).collect();
+    let rows: Vec<Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("record"))
+        .collect();
     let cut = |at: usize| {
         let row = &rows[at];
         let same_step = |later: &&Value| later["step_id"] == row["step_id"];
         let same_key = |later: &&Value| later["idempotency_key"] == row["idempotency_key"];
         row["status"] == "started"
             && rows[at + 1..].iter().find(same_step).is_none()
-            && rows[at + 1..].iter().find(same_key).is_some_and(|later| later["attempt"] == 2)
+            && rows[at + 1..]
+                .iter()
+                .find(same_key)
+                .is_some_and(|later| later["attempt"] == 2)
     };
-    lines.iter().enumerate().filter(|(at, _)| !cut(*at)).map(|(_, line)| row_text(line)).collect()
+    lines
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !cut(*at))
+        .map(|(_, line)| row_text(line))
+        .collect()
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -33,17 +33,25 @@ impl Place {
     }
 
     fn setup(&self) -> Setup {
-        Setup { model: Some(self.model.clone()), ..Setup::default() }
+        Setup {
+            model: Some(self.model.clone()),
+            ..Setup::default()
+        }
     }
 
     /// Opens the store; the death of a process is simulated, that of the machine is not, so commits need no sync.
     async fn store(&self) -> Arc<SqliteStore> {
-        let options = SqliteOptions { synchronous: Synchronous::Normal, ..SqliteOptions::new(self.dir.path()) };
+        let options = SqliteOptions {
+            synchronous: Synchronous::Normal,
+            ..SqliteOptions::new(self.dir.path())
+        };
         SqliteStore::open(options).await.expect("open store")
     }
 
     async fn gateway(&self, setup: Setup) -> Embedded {
-        Embedded::over(self.store().await, self.blobs.clone(), setup).await.expect("open session")
+        Embedded::over(self.store().await, self.blobs.clone(), setup)
+            .await
+            .expect("open session")
     }
 
     /// A gateway with one flow, `main`, and default settings.
@@ -55,10 +63,16 @@ impl Place {
 }
 
 fn with_slots(slots: usize) -> RunnerOptions {
-    RunnerOptions { slots, ..RunnerOptions::default() }
+    RunnerOptions {
+        slots,
+        ..RunnerOptions::default()
+    }
 }
 
 /// A runtime of one gateway; dropping it is the death of its process.
 fn process() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("runtime")
 }

@@ -27,22 +27,41 @@ async fn parked(gateway: &Embedded, run: RunId, node: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panicking_handler_parks_its_run_and_nobody_else() {
     let place = Place::new();
-    let gateway = place.gateway(Setup { runner: with_slots(2), ..place.setup() }).await;
+    let gateway = place
+        .gateway(Setup {
+            runner: with_slots(2),
+            ..place.setup()
+        })
+        .await;
     gateway
         .install(&[
-            ("bad", line_to(vec![answer("a", "1"), model("l", "panic")], Some(("l", "response")))),
+            (
+                "bad",
+                line_to(
+                    vec![answer("a", "1"), model("l", "panic")],
+                    Some(("l", "response")),
+                ),
+            ),
             ("good", line(vec![model("l", "fine")])),
         ])
         .await;
-    let bad = [gateway.run("bad", json!({})).await, gateway.run("bad", json!({})).await];
+    let bad = [
+        gateway.run("bad", json!({})).await,
+        gateway.run("bad", json!({})).await,
+    ];
     for _ in 0..20 {
         let good = gateway.run("good", json!({})).await;
         assert_eq!(gateway.ended(good).await.columns.status, RunStatus::Completed);
     }
     for run in bad {
         parked(&gateway, run, "l").await;
-        let attempts: Vec<u32> =
-            place.model.calls().iter().filter(|call| call.key.starts_with(&run.to_string())).map(|call| call.attempt).collect();
+        let attempts: Vec<u32> = place
+            .model
+            .calls()
+            .iter()
+            .filter(|call| call.key.starts_with(&run.to_string()))
+            .map(|call| call.attempt)
+            .collect();
         assert_eq!(attempts, [1, 2, 3]);
     }
     place.model.tame();
@@ -69,7 +88,9 @@ fn three_deaths_of_the_process_park_the_run() {
             let gateway = place.gateway(place.setup()).await;
             if death == 1 {
                 let hang = line_to(vec![model("l", "hang")], Some(("l", "response")));
-                gateway.install(&[("main", hang), ("asking", crate::support::flow::asking())]).await;
+                gateway
+                    .install(&[("main", hang), ("asking", crate::support::flow::asking())])
+                    .await;
                 run = Some(gateway.run("main", json!({})).await);
                 waiting = Some(gateway.run("asking", json!({})).await);
             }
@@ -81,7 +102,10 @@ fn three_deaths_of_the_process_park_the_run() {
     process().block_on(async {
         let gateway = place.gateway(place.setup()).await;
         parked(&gateway, run, "l").await;
-        assert!(!gateway.row(waiting).await.columns.paused, "a run at rest crashed nobody");
+        assert!(
+            !gateway.row(waiting).await.columns.paused,
+            "a run at rest crashed nobody"
+        );
         place.model.tame();
         gateway.command(run, "resume", json!({})).await;
         assert_eq!(output(&gateway.ended(run).await)["got"], "re: hang");
@@ -95,8 +119,15 @@ fn three_deaths_of_the_process_park_the_run() {
 async fn a_store_that_comes_back_finds_its_runs_moving() {
     let place = Place::new();
     let faults = Arc::new(Faults::default());
-    let gateway = place.gateway(Setup { faults: Some(faults.clone()), ..place.setup() }).await;
-    gateway.install(&[("main", line(vec![model("l", "gate"), model("m", "2")]))]).await;
+    let gateway = place
+        .gateway(Setup {
+            faults: Some(faults.clone()),
+            ..place.setup()
+        })
+        .await;
+    gateway
+        .install(&[("main", line(vec![model("l", "gate"), model("m", "2")]))])
+        .await;
     let run = gateway.run("main", json!({})).await;
     place.model.called(1).await;
     faults.set_away(true);
@@ -109,7 +140,11 @@ async fn a_store_that_comes_back_finds_its_runs_moving() {
     }
     faults.set_away(false);
     assert_eq!(gateway.ended(run).await.columns.status, RunStatus::Completed);
-    assert_eq!(place.model.attempts(), [1, 2, 1], "the lost result was asked for again");
+    assert_eq!(
+        place.model.attempts(),
+        [1, 2, 1],
+        "the lost result was asked for again"
+    );
     gateway.stop().await;
 }
 
@@ -118,23 +153,42 @@ async fn a_store_that_comes_back_finds_its_runs_moving() {
 async fn a_client_that_leaves_does_not_strand_its_run() {
     let place = Place::new();
     let gateway = place.with_flow(line(vec![model("l", "x")])).await;
-    let filter = ag_store::RunFilter { limit: 1_000, ..ag_store::RunFilter::default() };
+    let filter = ag_store::RunFilter {
+        limit: 1_000,
+        ..ag_store::RunFilter::default()
+    };
     let (mut answered, mut left) = (0, 0);
     for round in 0..600 {
-        let request = StartRequest { flow_id: Some("b:main".into()), ..StartRequest::default() };
+        let request = StartRequest {
+            flow_id: Some("b:main".into()),
+            ..StartRequest::default()
+        };
         let start = gateway.starter.start(&gateway.scope, request);
         // Dropped at whatever point it has reached.
         let patience = Duration::from_micros(round % 60 * 40);
         answered += usize::from(tokio::time::timeout(patience, start).await.is_ok());
         if round % 20 == 19 {
-            left = gateway.deps.store.runs(&gateway.scope, filter.clone()).await.expect("runs").len() - answered;
+            left = gateway
+                .deps
+                .store
+                .runs(&gateway.scope, filter.clone())
+                .await
+                .expect("runs")
+                .len()
+                - answered;
             if left >= 3 {
                 break;
             }
         }
     }
     assert!(left >= 3, "no start was cut between its commit and its answer");
-    for run in gateway.deps.store.runs(&gateway.scope, filter).await.expect("runs") {
+    for run in gateway
+        .deps
+        .store
+        .runs(&gateway.scope, filter)
+        .await
+        .expect("runs")
+    {
         let row = gateway.ended(run.head.run_id).await;
         assert_eq!(row.columns.status, RunStatus::Completed);
     }

@@ -16,15 +16,45 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The flows that the script starts.
 pub(super) fn flows() -> Vec<(&'static str, Value)> {
     vec![
-        ("chain", line_to(vec![answer("a", "1"), answer("b", "2")], Some(("b", "message")))),
+        (
+            "chain",
+            line_to(vec![answer("a", "1"), answer("b", "2")], Some(("b", "message"))),
+        ),
         ("asking", line_to(vec![ask("q")], Some(("q", "response")))),
         ("timer", line(vec![delay("w", 0.02), answer("a", "late")])),
-        ("parent", line_to(vec![subflow("s", "asking"), answer("a", "after")], Some(("s", "output")))),
+        (
+            "parent",
+            line_to(
+                vec![subflow("s", "asking"), answer("a", "after")],
+                Some(("s", "output")),
+            ),
+        ),
         ("tree", line(vec![subflow("s", "parent")])),
-        ("listener", line_to(vec![listen("w", "ping"), answer("a", "heard")], Some(("a", "message")))),
-        ("emitter", line_to(vec![emit("e", "ping")], Some(("e", "delivered")))),
-        ("calls", line_to(vec![model("x", "1"), model("y", "2"), model("z", "3")], Some(("z", "response")))),
-        ("quiet", line_to(vec![listen("w", "never"), answer("a", "done")], Some(("a", "message")))),
+        (
+            "listener",
+            line_to(
+                vec![listen("w", "ping"), answer("a", "heard")],
+                Some(("a", "message")),
+            ),
+        ),
+        (
+            "emitter",
+            line_to(vec![emit("e", "ping")], Some(("e", "delivered"))),
+        ),
+        (
+            "calls",
+            line_to(
+                vec![model("x", "1"), model("y", "2"), model("z", "3")],
+                Some(("z", "response")),
+            ),
+        ),
+        (
+            "quiet",
+            line_to(
+                vec![listen("w", "never"), answer("a", "done")],
+                Some(("a", "message")),
+            ),
+        ),
     ]
 }
 
@@ -61,24 +91,37 @@ impl Client<'_> {
         let quiet = self.start("quiet", "quiet").await?;
 
         self.until(asked, rests).await?;
-        self.command("answer", asked, "resume", json!({"payload": {"response": "Ada"}})).await?;
+        self.command("answer", asked, "resume", json!({"payload": {"response": "Ada"}}))
+            .await?;
         self.until(quiet, rests).await?;
-        self.command("pause", quiet, "pause", json!({"reason": "lunch"})).await?;
-        self.until(quiet, |row| row.columns.paused || was_paused(row)).await?;
+        self.command("pause", quiet, "pause", json!({"reason": "lunch"}))
+            .await?;
+        self.until(quiet, |row| row.columns.paused || was_paused(row))
+            .await?;
         self.command("unpause", quiet, "resume", json!({})).await?;
         self.until(quiet, was_paused).await?;
-        self.command("go", quiet, "resume", json!({"payload": {"v": 1}})).await?;
+        self.command("go", quiet, "resume", json!({"payload": {"v": 1}}))
+            .await?;
         self.until(listener, rests).await?;
         let emitter = self.start("emitter", "emitter").await?;
 
         let child = self.child(parent).await?;
         self.until(child, rests).await?;
-        self.command("answer-child", child, "resume", json!({"payload": {"response": "Bob"}})).await?;
+        self.command(
+            "answer-child",
+            child,
+            "resume",
+            json!({"payload": {"response": "Bob"}}),
+        )
+        .await?;
         let middle = self.child(tree).await?;
         let leaf = self.child(middle).await?;
         self.until(leaf, rests).await?;
-        self.command("cancel", tree, "cancel", json!({"reason": "enough"})).await?;
-        for run in [calls, timer, asked, parent, tree, middle, leaf, child, listener, emitter, quiet] {
+        self.command("cancel", tree, "cancel", json!({"reason": "enough"}))
+            .await?;
+        for run in [
+            calls, timer, asked, parent, tree, middle, leaf, child, listener, emitter, quiet,
+        ] {
             self.until(run, |row| row.columns.status.is_terminal()).await?;
         }
         Ok(())
@@ -102,11 +145,20 @@ impl Client<'_> {
         Ok(run)
     }
 
-    async fn command(&mut self, id: &'static str, run: RunId, kind: &str, payload: Value) -> Result<(), Died> {
+    async fn command(
+        &mut self,
+        id: &'static str,
+        run: RunId,
+        kind: &str,
+        payload: Value,
+    ) -> Result<(), Died> {
         let posted = self.gateway.post(id, run, kind, payload).await;
         let receipt = self.alive(posted)?;
         let known = self.journal.commands.contains(&id);
-        assert!(!known || receipt.duplicate, "'{id}' was acknowledged before and is forgotten");
+        assert!(
+            !known || receipt.duplicate,
+            "'{id}' was acknowledged before and is forgotten"
+        );
         if !known {
             self.journal.commands.push(id);
         }
@@ -121,7 +173,10 @@ impl Client<'_> {
             if wanted(&row) {
                 return Ok(());
             }
-            assert!(tokio::time::Instant::now() < deadline, "run {run} is stuck: {row:?}");
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "run {run} is stuck: {row:?}"
+            );
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -133,7 +188,10 @@ impl Client<'_> {
             if let Some(child) = self.alive(children)?.first() {
                 return Ok(child.head.run_id);
             }
-            assert!(tokio::time::Instant::now() < deadline, "run {run} never had a child");
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "run {run} never had a child"
+            );
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

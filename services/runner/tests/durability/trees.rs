@@ -56,22 +56,39 @@ impl Workflow for Deep {
             self.reached.store(true, Ordering::SeqCst);
             return Ok(effect(EffectKind::AskUser, json!({"prompt": "?"}), "end"));
         }
-        let payload = json!({"workflow_id": "deep", "async": true, "wait": true, "vars": {"depth": depth + 1}});
+        let payload =
+            json!({"workflow_id": "deep", "async": true, "wait": true, "vars": {"depth": depth + 1}});
         Ok(effect(EffectKind::StartSubworkflow, payload, "end"))
     }
 }
 
 fn effect(kind: EffectKind, payload: Value, next: &str) -> StepPlan {
     let payload = payload.as_object().cloned().unwrap_or_default();
-    StepPlan::effect(Effect { kind, payload, result_key: None }, Some(next.to_owned()))
+    StepPlan::effect(
+        Effect {
+            kind,
+            payload,
+            result_key: None,
+        },
+        Some(next.to_owned()),
+    )
 }
 
 async fn growing(place: &Place, native: &'static str) -> (Embedded, RunId, Arc<AtomicBool>) {
     let reached = Arc::new(AtomicBool::new(false));
-    let deep: Arc<dyn Workflow> = Arc::new(Deep { reached: reached.clone() });
+    let deep: Arc<dyn Workflow> = Arc::new(Deep {
+        reached: reached.clone(),
+    });
     let natives = vec![("broad", Arc::new(Broad) as Arc<dyn Workflow>), ("deep", deep)];
-    let gateway = place.gateway(Setup { natives, ..place.setup() }).await;
-    gateway.install(&[("main", line(vec![subflow("s", native)])), ("asking", asking())]).await;
+    let gateway = place
+        .gateway(Setup {
+            natives,
+            ..place.setup()
+        })
+        .await;
+    gateway
+        .install(&[("main", line(vec![subflow("s", native)])), ("asking", asking())])
+        .await;
     let root = gateway.run("main", json!({})).await;
     (gateway, root, reached)
 }
@@ -80,12 +97,25 @@ async fn growing(place: &Place, native: &'static str) -> (Embedded, RunId, Arc<A
 async fn all_cancelled(gateway: &Embedded, root: RunId) -> usize {
     gateway.ended(root).await;
     loop {
-        let below = gateway.deps.store.descendants(&gateway.scope, root, 1_000).await.expect("tree");
+        let below = gateway
+            .deps
+            .store
+            .descendants(&gateway.scope, root, 1_000)
+            .await
+            .expect("tree");
         for run in &below {
             let row = gateway.ended(run.head.run_id).await;
-            assert_eq!((row.columns.status, row.columns.error.as_deref()), (RunStatus::Cancelled, Some("enough")));
+            assert_eq!(
+                (row.columns.status, row.columns.error.as_deref()),
+                (RunStatus::Cancelled, Some("enough"))
+            );
         }
-        let again = gateway.deps.store.descendants(&gateway.scope, root, 1_000).await.expect("tree");
+        let again = gateway
+            .deps
+            .store
+            .descendants(&gateway.scope, root, 1_000)
+            .await
+            .expect("tree");
         if again.len() == below.len() {
             return below.len();
         }
@@ -109,7 +139,12 @@ async fn a_cancel_catches_up_with_a_tree_that_grows_downwards() {
     let place = Place::new();
     let (gateway, root, reached) = growing(&place, "deep").await;
     loop {
-        let below = gateway.deps.store.descendants(&gateway.scope, root, 1_000).await.expect("tree");
+        let below = gateway
+            .deps
+            .store
+            .descendants(&gateway.scope, root, 1_000)
+            .await
+            .expect("tree");
         if below.len() >= 10 || reached.load(Ordering::SeqCst) {
             break;
         }

@@ -6,10 +6,11 @@ use std::sync::{
 };
 
 use ag_store::{
-    ArtifactFilter, ArtifactIndex, ArtifactRow, Beat, CandidateQuery, Claim, CommandRow, CommandStore, Commit,
-    CommitOutcome, Document, DocumentKind, Documents, LedgerPage, Listener, Mail, NewCommand, NewSession, OwnerRow,
-    OwnerStore, Planes, PostOutcome, PutMode, PutOutcome, RelatedRun, Result, RunFilter, RunListRow, RunReads, RunRow,
-    RunStore, Start, StartOutcome, Store, StoreError, Sweep, Tail, Woken,
+    ArtifactFilter, ArtifactIndex, ArtifactRow, Beat, CandidateQuery, Claim, CommandRow, CommandStore,
+    Commit, CommitOutcome, Document, DocumentKind, Documents, LedgerPage, Listener, Mail, NewCommand,
+    NewSession, OwnerRow, OwnerStore, Planes, PostOutcome, PutMode, PutOutcome, RelatedRun, Result,
+    RunFilter, RunListRow, RunReads, RunRow, RunStore, Start, StartOutcome, Store, StoreError, Sweep, Tail,
+    Woken,
 };
 use ag_store_sqlite::SqliteStore;
 use ag_types::{PlaneId, PlaneKey, RunId, RunKey, SessionId, SystemScope, TenantScope};
@@ -31,7 +32,11 @@ pub(crate) struct Faults {
 
 impl Faults {
     pub(crate) fn kill_at(write: usize, applied: bool) -> Self {
-        Self { kill_at: write, applied, ..Self::default() }
+        Self {
+            kill_at: write,
+            applied,
+            ..Self::default()
+        }
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -103,8 +108,15 @@ impl RunStore for FaultyStore {
     async fn renew_session(&self, scope: &SystemScope, session: SessionId) -> Result<bool> {
         self.faults.read(self.inner.renew_session(scope, session)).await
     }
-    async fn close_session(&self, scope: &SystemScope, session: SessionId, clean: bool) -> Result<Vec<Woken>> {
-        self.faults.write(self.inner.close_session(scope, session, clean)).await
+    async fn close_session(
+        &self,
+        scope: &SystemScope,
+        session: SessionId,
+        clean: bool,
+    ) -> Result<Vec<Woken>> {
+        self.faults
+            .write(self.inner.close_session(scope, session, clean))
+            .await
     }
     async fn claim(
         &self,
@@ -113,10 +125,20 @@ impl RunStore for FaultyStore {
         keys: &[RunKey],
         known: &[(RunKey, i32)],
     ) -> Result<Claim> {
-        self.faults.write(self.inner.claim(scope, session, keys, known)).await
+        self.faults
+            .write(self.inner.claim(scope, session, keys, known))
+            .await
     }
-    async fn release(&self, scope: &SystemScope, session: SessionId, key: RunKey, epoch: i64) -> Result<bool> {
-        self.faults.write(self.inner.release(scope, session, key, epoch)).await
+    async fn release(
+        &self,
+        scope: &SystemScope,
+        session: SessionId,
+        key: RunKey,
+        epoch: i64,
+    ) -> Result<bool> {
+        self.faults
+            .write(self.inner.release(scope, session, key, epoch))
+            .await
     }
     async fn commit(&self, scope: &SystemScope, commit: Commit) -> Result<CommitOutcome> {
         self.faults.write(self.inner.commit(scope, commit)).await
@@ -133,8 +155,15 @@ impl RunStore for FaultyStore {
     async fn sweep(&self, scope: &SystemScope, sweep: Sweep) -> Result<Vec<Woken>> {
         self.faults.write(self.inner.sweep(scope, sweep)).await
     }
-    async fn append_to_terminal(&self, scope: &TenantScope, run: RunId, lines: &[String]) -> Result<Option<i64>> {
-        self.faults.write(self.inner.append_to_terminal(scope, run, lines)).await
+    async fn append_to_terminal(
+        &self,
+        scope: &TenantScope,
+        run: RunId,
+        lines: &[String],
+    ) -> Result<Option<i64>> {
+        self.faults
+            .write(self.inner.append_to_terminal(scope, run, lines))
+            .await
     }
     async fn purge_runs(&self, scope: &TenantScope, runs: &[RunId]) -> Result<(u64, u64, u64)> {
         self.faults.write(self.inner.purge_runs(scope, runs)).await
@@ -158,8 +187,16 @@ impl RunReads for FaultyStore {
     async fn live_below(&self, scope: &TenantScope, run: RunId) -> Result<Vec<RunId>> {
         self.faults.read(self.inner.live_below(scope, run)).await
     }
-    async fn ledger(&self, scope: &TenantScope, run: RunId, after: i64, limit: usize) -> Result<Option<LedgerPage>> {
-        self.faults.read(self.inner.ledger(scope, run, after, limit)).await
+    async fn ledger(
+        &self,
+        scope: &TenantScope,
+        run: RunId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Option<LedgerPage>> {
+        self.faults
+            .read(self.inner.ledger(scope, run, after, limit))
+            .await
     }
     async fn tails(&self, scope: &SystemScope, keys: &[RunKey]) -> Result<Vec<Tail>> {
         self.faults.read(self.inner.tails(scope, keys)).await
@@ -167,8 +204,15 @@ impl RunReads for FaultyStore {
     async fn listeners(&self, scope: &TenantScope, wait_key: &str) -> Result<Vec<Listener>> {
         self.faults.read(self.inner.listeners(scope, wait_key)).await
     }
-    async fn session_listeners(&self, scope: &TenantScope, session_id: &str, limit: usize) -> Result<Vec<Listener>> {
-        self.faults.read(self.inner.session_listeners(scope, session_id, limit)).await
+    async fn session_listeners(
+        &self,
+        scope: &TenantScope,
+        session_id: &str,
+        limit: usize,
+    ) -> Result<Vec<Listener>> {
+        self.faults
+            .read(self.inner.session_listeners(scope, session_id, limit))
+            .await
     }
 }
 
@@ -200,10 +244,14 @@ impl Documents for FaultyStore {
         document: Document,
         mode: PutMode,
     ) -> Result<PutOutcome> {
-        self.faults.write(self.inner.put_document(scope, kind, document, mode)).await
+        self.faults
+            .write(self.inner.put_document(scope, kind, document, mode))
+            .await
     }
     async fn delete_document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<bool> {
-        self.faults.write(self.inner.delete_document(scope, kind, id)).await
+        self.faults
+            .write(self.inner.delete_document(scope, kind, id))
+            .await
     }
 }
 
@@ -219,10 +267,18 @@ impl ArtifactIndex for FaultyStore {
         self.faults.read(self.inner.artifacts(scope, filter)).await
     }
     async fn update_artifact_meta(&self, scope: &TenantScope, artifact_id: &str, meta: &str) -> Result<bool> {
-        self.faults.write(self.inner.update_artifact_meta(scope, artifact_id, meta)).await
+        self.faults
+            .write(self.inner.update_artifact_meta(scope, artifact_id, meta))
+            .await
     }
-    async fn delete_artifacts_of(&self, scope: &TenantScope, run_ids: &[String]) -> Result<(u64, Vec<String>)> {
-        self.faults.write(self.inner.delete_artifacts_of(scope, run_ids)).await
+    async fn delete_artifacts_of(
+        &self,
+        scope: &TenantScope,
+        run_ids: &[String],
+    ) -> Result<(u64, Vec<String>)> {
+        self.faults
+            .write(self.inner.delete_artifacts_of(scope, run_ids))
+            .await
     }
 }
 

@@ -8,7 +8,13 @@ fn pins(pins: &[(&str, &str)]) -> Value {
         .collect()
 }
 
-pub(crate) fn node(id: &str, kind: &str, inputs: &[(&str, &str)], outputs: &[(&str, &str)], more: Value) -> Value {
+pub(crate) fn node(
+    id: &str,
+    kind: &str,
+    inputs: &[(&str, &str)],
+    outputs: &[(&str, &str)],
+    more: Value,
+) -> Value {
     let mut data = json!({"nodeType": kind, "label": id, "inputs": pins(inputs), "outputs": pins(outputs)});
     for (key, value) in more.as_object().into_iter().flatten() {
         data[key] = value.clone();
@@ -90,7 +96,13 @@ pub(crate) fn model(id: &str, prompt: &str) -> Value {
 }
 
 pub(crate) fn subflow(id: &str, child: &str) -> Value {
-    node(id, "subflow", &[IN], &[OUT, ("output", "object")], json!({"subflowId": child}))
+    node(
+        id,
+        "subflow",
+        &[IN],
+        &[OUT, ("output", "object")],
+        json!({"subflowId": child}),
+    )
 }
 
 pub(crate) fn set_var(id: &str, name: &str) -> Value {
@@ -132,10 +144,15 @@ pub(crate) fn line(nodes: Vec<Value>) -> Value {
 
 /// The same with an output of a node connected to the end.
 pub(crate) fn line_to(nodes: Vec<Value>, result: Option<(&str, &str)>) -> Value {
-    let ids: Vec<String> =
-        nodes.iter().map(|node| node["id"].as_str().expect("id").to_owned()).collect();
-    let path: Vec<&str> =
-        ["start"].into_iter().chain(ids.iter().map(String::as_str)).chain(["end"]).collect();
+    let ids: Vec<String> = nodes
+        .iter()
+        .map(|node| node["id"].as_str().expect("id").to_owned())
+        .collect();
+    let path: Vec<&str> = ["start"]
+        .into_iter()
+        .chain(ids.iter().map(String::as_str))
+        .chain(["end"])
+        .collect();
     let mut edges = chain(&path);
     edges.extend(result.map(|(source, pin)| edge(source, pin, "end", "got")));
     let nodes = [start()].into_iter().chain(nodes).chain([end("got")]).collect();

@@ -104,8 +104,12 @@ pub(crate) struct Embedded {
 
 impl Embedded {
     pub(crate) async fn start(dir: &std::path::Path, blobs: Arc<MemoryBlobs>) -> Self {
-        let sqlite = SqliteStore::open(SqliteOptions::new(dir)).await.expect("open store");
-        Self::over(sqlite, blobs, Setup::default()).await.expect("open session")
+        let sqlite = SqliteStore::open(SqliteOptions::new(dir))
+            .await
+            .expect("open store");
+        Self::over(sqlite, blobs, Setup::default())
+            .await
+            .expect("open session")
     }
 
     /// A gateway over an open store.
@@ -291,7 +295,10 @@ impl Embedded {
 
     pub(crate) async fn command(&self, run: RunId, kind: &str, payload: Value) {
         let n = self.commands.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let receipt = self.post(&format!("c{n}"), run, kind, payload).await.expect("post");
+        let receipt = self
+            .post(&format!("c{n}"), run, kind, payload)
+            .await
+            .expect("post");
         assert!(receipt.accepted);
     }
 
@@ -318,7 +325,13 @@ impl Embedded {
     pub(crate) async fn settled(&self, command: &str) -> CommandRow {
         let deadline = tokio::time::Instant::now() + DEADLINE;
         loop {
-            let row = self.deps.store.command(&self.scope, command).await.expect("read").expect("stored");
+            let row = self
+                .deps
+                .store
+                .command(&self.scope, command)
+                .await
+                .expect("read")
+                .expect("stored");
             if !row.pending {
                 return row;
             }
@@ -331,11 +344,20 @@ impl Embedded {
     pub(crate) async fn children(&self, run: RunId, wanted: usize) -> Vec<RunId> {
         let deadline = tokio::time::Instant::now() + DEADLINE;
         loop {
-            let children = self.deps.store.children(&self.scope, run).await.expect("children");
+            let children = self
+                .deps
+                .store
+                .children(&self.scope, run)
+                .await
+                .expect("children");
             if children.len() >= wanted {
                 return children.iter().map(|child| child.head.run_id).collect();
             }
-            assert!(tokio::time::Instant::now() < deadline, "{} of {wanted} children", children.len());
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{} of {wanted} children",
+                children.len()
+            );
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -367,7 +389,10 @@ impl Embedded {
 /// `node:status(type)` of a ledger line.
 pub(crate) fn row_text(line: &str) -> String {
     let record: Value = serde_json::from_str(line).expect("record");
-    let kind = record.pointer("/effect/type").and_then(Value::as_str).unwrap_or("-");
+    let kind = record
+        .pointer("/effect/type")
+        .and_then(Value::as_str)
+        .unwrap_or("-");
     let text = |key: &str| record[key].as_str().unwrap_or("").to_owned();
     format!("{}:{}({kind})", text("node_id"), text("status"))
 }

@@ -79,7 +79,9 @@ impl Model {
                 changed.await;
             }
         };
-        tokio::time::timeout(super::DEADLINE, wait).await.expect("the model was not used as expected");
+        tokio::time::timeout(super::DEADLINE, wait)
+            .await
+            .expect("the model was not used as expected");
     }
 }
 
@@ -104,9 +106,17 @@ impl EffectHandler for Model {
     }
 
     async fn handle(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Answer {
-        let prompt = request.open.payload.get("prompt").and_then(Value::as_str).unwrap_or_default();
+        let prompt = request
+            .open
+            .payload
+            .get("prompt")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let prompt = ag_kernel::prepare::strip_grounding(prompt);
-        let mut call = InFlight { model: self, ended: false };
+        let mut call = InFlight {
+            model: self,
+            ended: false,
+        };
         self.calls.lock().push(Call {
             generation: self.generation.load(Ordering::SeqCst),
             key: ctx.outbound_key.clone(),

@@ -15,7 +15,10 @@ pub(crate) struct FakeTools {
 
 impl Default for FakeTools {
     fn default() -> Self {
-        Self { begun: watch::Sender::default(), gate: Semaphore::new(0) }
+        Self {
+            begun: watch::Sender::default(),
+            gate: Semaphore::new(0),
+        }
     }
 }
 
@@ -28,7 +31,10 @@ impl FakeTools {
     pub(crate) async fn running(&self, wanted: usize) {
         let mut begun = self.begun.subscribe();
         let wait = begun.wait_for(|begun| begun.len() >= wanted);
-        tokio::time::timeout(super::DEADLINE, wait).await.expect("in time").expect("sender");
+        tokio::time::timeout(super::DEADLINE, wait)
+            .await
+            .expect("in time")
+            .expect("sender");
     }
 }
 
@@ -48,9 +54,13 @@ impl EffectHandler for FakeTools {
 #[async_trait]
 impl Tools for FakeTools {
     async fn run_approved(&self, ctx: &EffectCtx<'_>, _: &ApprovedBatch) -> ToolsDone {
-        self.begun.send_modify(|begun| begun.push(ctx.outbound_key.clone()));
+        self.begun
+            .send_modify(|begun| begun.push(ctx.outbound_key.clone()));
         self.gate.acquire().await.expect("gate").forget();
-        ToolsDone { stored: json!({"mode": "executed", "results": ["done"]}), ..ToolsDone::default() }
+        ToolsDone {
+            stored: json!({"mode": "executed", "results": ["done"]}),
+            ..ToolsDone::default()
+        }
     }
     fn settle(&self, _: &Wait, payload: &Value) -> Option<Value> {
         (payload.get("approved") != Some(&Value::Bool(true))).then(|| payload.clone())

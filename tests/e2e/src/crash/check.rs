@@ -249,8 +249,8 @@ mod tests {
         ];
         let one = [call("prompt-7-1.")];
         let two = [call("prompt-7-1."), call("prompt-7-1.")];
-        let cases: [(&str, &[Value], &[Call], Option<usize>, u64, bool); 7] = [
-            ("as it should be", &once, &one, Some(1), 0, true),
+        let cases = [
+            ("as it should be", &once[..], &one[..], Some(1), 0, true),
             (
                 "a crash between call and completion",
                 &twice,

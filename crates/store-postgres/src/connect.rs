@@ -1,0 +1,160 @@
+//! Options, and why a database is refused.
+
+use std::{fmt, str::FromStr as _, sync::Arc, time::Duration};
+
+use ag_store::StoreError;
+use ag_types::Clock;
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{
+    error::read_error,
+    migrate::{SCHEMA_VERSION, stored_version},
+};
+
+/// A connection that rested longer than this is tried before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(5);
+
+/// Where and how to connect.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host/database?sslmode=…`.
+    pub url: SecretString,
+    /// Connections at most; three of them are busy with writers under load.
+    pub max_connections: u32,
+    /// Longest wait for a free connection.
+    pub acquire_timeout: Duration,
+    /// Longest statement, sent when a connection starts; `None` leaves it to the database, which the migration set
+    /// to 10 s. Poolers refuse or ignore such start parameters.
+    pub statement_timeout: Option<Duration>,
+    /// Longest wait for a lock; `None` leaves it to the database (2 s).
+    pub lock_timeout: Option<Duration>,
+    /// For tests: replaces the time of the database in lease arithmetic. `None` in production, where skewed clocks
+    /// of processes must not decide about leases.
+    pub clock: Option<Arc<dyn Clock>>,
+}
+
+impl PostgresOptions {
+    /// Twelve connections, ten seconds to get one, timeouts as the database has them.
+    pub fn new(url: SecretString) -> Self {
+        Self {
+            url,
+            max_connections: 12,
+            acquire_timeout: Duration::from_secs(10),
+            statement_timeout: None,
+            lock_timeout: None,
+            clock: None,
+        }
+    }
+}
+
+impl fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresOptions")
+            .field("max_connections", &self.max_connections)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("lock_timeout", &self.lock_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Not a connection string; its text may hold a password and is not repeated.
+    #[error("the database URL is not a Postgres connection string")]
+    Url,
+    /// The database holds no schema of ours.
+    #[error("the database is empty: run `abstractgateway migrate`")]
+    Empty,
+    /// The database was not migrated to this program's schema.
+    #[error("the database has schema version {found}, this program needs {needed}: run `abstractgateway migrate`")]
+    Older {
+        /// Version found.
+        found: i32,
+        /// Version of this program.
+        needed: i32,
+    },
+    /// The database belongs to a newer program.
+    #[error(
+        "the database has schema version {found}, newer than {needed}, the newest known here: use a newer program \
+         (`abstractgateway migrate` of the old one cannot help)"
+    )]
+    Newer {
+        /// Version found.
+        found: i32,
+        /// Version of this program.
+        needed: i32,
+    },
+    /// A migration was applied with another text than this program's.
+    #[error(
+        "migration {version} of the database differs from this program's: it was changed after it ran; \
+         `abstractgateway migrate` refuses it as well"
+    )]
+    Changed {
+        /// Version of the migration.
+        version: i32,
+    },
+    /// The database refused or cannot be reached.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub(crate) fn connect_options(url: &SecretString) -> Result<PgConnectOptions, OpenError> {
+    let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| OpenError::Url)?;
+    Ok(options
+        .application_name("abstractgateway")
+        // A start parameter that poolers do not know.
+        .extra_float_digits(None)
+        .disable_statement_logging())
+}
+
+/// A pool on a database whose schema is this program's.
+pub(crate) async fn open(options: &PostgresOptions) -> Result<PgPool, OpenError> {
+    let mut connect = connect_options(&options.url)?.statement_cache_capacity(128);
+    for (name, limit) in [
+        ("statement_timeout", options.statement_timeout),
+        ("lock_timeout", options.lock_timeout),
+    ] {
+        if let Some(limit) = limit {
+            connect = connect.options([(name, limit.as_millis().to_string())]);
+        }
+    }
+    let pool = PgPoolOptions::new()
+        .max_connections(options.max_connections.max(4))
+        .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|conn, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TRUSTED_IDLE {
+                    conn.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_with(connect)
+        .await
+        .map_err(read_error)?;
+    let mut conn = pool.acquire().await.map_err(read_error)?;
+    match stored_version(&mut conn).await? {
+        SCHEMA_VERSION => {}
+        0 => return Err(OpenError::Empty),
+        found if found < SCHEMA_VERSION => {
+            return Err(OpenError::Older {
+                found,
+                needed: SCHEMA_VERSION,
+            });
+        }
+        found => {
+            return Err(OpenError::Newer {
+                found,
+                needed: SCHEMA_VERSION,
+            });
+        }
+    }
+    drop(conn);
+    Ok(pool)
+}

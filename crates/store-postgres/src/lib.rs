@@ -1,0 +1,24 @@
+//! The store in Postgres (14 or newer): the system of record of a cluster.
+//!
+//! * [`migrate()`] — brings a database to the schema of this program; [`schema_version`] says where it stands.
+//! * [`PostgresStore::connect`] — refuses any other schema, then starts one writer task each for starts, commits and
+//!   commands: what queued while the last transaction was written shares the next one. Nothing is ever timed.
+//! * `writer` — those tasks; their statements are versioned functions of the schema (`migrations/postgres/functions`).
+//! * `ports` — the store's traits.
+//!
+//! Nothing is left in a session of the server, so a pooler in transaction mode may stand between (one that keeps
+//! track of prepared statements). Lease arithmetic uses the time of the database.
+
+mod arrays;
+mod connect;
+mod error;
+mod migrate;
+mod ports;
+mod rows;
+mod stamp;
+mod store;
+mod writer;
+
+pub use connect::{OpenError, PostgresOptions};
+pub use migrate::{SCHEMA_VERSION, migrate, schema_version};
+pub use store::PostgresStore;

@@ -1,0 +1,203 @@
+//! One writer task per kind of hot write. It sends all that is queued as one call of one function; what comes
+//! meanwhile is the next batch. One transaction of a kind and group is in flight at a time.
+
+mod commits;
+mod more;
+mod posts;
+mod starts;
+
+pub(crate) use commits::Commits;
+pub(crate) use posts::{Post, Posts};
+pub(crate) use starts::{StartJob, Starts};
+
+#[cfg(test)]
+pub(crate) use commits::CALL as COMMIT_CALL;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use ag_store::{Result, StoreError};
+use futures::future::{BoxFuture, join_all};
+use sqlx::PgConnection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    error::{Fate, fate, write_error},
+    stamp::Stamp,
+    store::Database,
+};
+
+/// Calls that share a transaction at most.
+const BATCH: usize = 64;
+/// Bytes that share a transaction at most.
+const BATCH_BYTES: usize = 1 << 20;
+/// A call larger than this goes alone.
+const ALONE_BYTES: usize = 256 << 10;
+/// Calls that may wait before senders are held back.
+const QUEUE: usize = 4096;
+/// A server that has not answered by then is taken for lost; above every statement timeout.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A kind of hot write.
+pub(crate) trait Kind: Sized + Send + Sync + 'static {
+    type Job: Send + Sync + 'static;
+    type Answer: Send + 'static;
+
+    /// Bytes of a call, roughly.
+    fn weight(job: &Self::Job) -> usize;
+    /// Calls of different groups never share a transaction.
+    fn group(_: &Self::Job) -> i32 {
+        0
+    }
+    /// Writes the calls in one transaction and answers each, in order. Safe to repeat.
+    fn write<'c>(
+        conn: &'c mut PgConnection,
+        now: Option<Stamp>,
+        jobs: &'c [Self::Job],
+    ) -> BoxFuture<'c, sqlx::Result<Vec<Result<Self::Answer>>>>;
+}
+
+struct Queued<K: Kind> {
+    job: K::Job,
+    reply: oneshot::Sender<Result<K::Answer>>,
+}
+
+/// The sending side of a writer; the task ends when it is dropped.
+pub(crate) struct Batcher<K: Kind> {
+    queue: mpsc::Sender<Queued<K>>,
+}
+
+impl<K: Kind> Batcher<K> {
+    pub(crate) fn spawn(database: Database) -> Self {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        tokio::spawn(run::<K>(database, jobs));
+        Self { queue }
+    }
+
+    /// Queues a call and waits for its transaction.
+    pub(crate) async fn send(&self, job: K::Job) -> Result<K::Answer> {
+        let (reply, answer) = oneshot::channel();
+        self.queue
+            .send(Queued { job, reply })
+            .await
+            .map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the store is closed".to_owned())
+}
+
+async fn run<K: Kind>(database: Database, mut jobs: mpsc::Receiver<Queued<K>>) {
+    let mut held = None;
+    loop {
+        let Some(first) = (match held.take() {
+            Some(queued) => Some(queued),
+            None => jobs.recv().await,
+        }) else {
+            return;
+        };
+        let mut bytes = K::weight(&first.job);
+        let mut batch = vec![first];
+        while bytes <= ALONE_BYTES || batch.len() > 1 {
+            if batch.len() == BATCH {
+                break;
+            }
+            let Ok(next) = jobs.try_recv() else { break };
+            let weight = K::weight(&next.job);
+            if weight > ALONE_BYTES || bytes + weight > BATCH_BYTES {
+                held = Some(next);
+                break;
+            }
+            bytes += weight;
+            batch.push(next);
+        }
+        write_batch(&database, batch).await;
+    }
+}
+
+/// Writes the groups of a batch at the same time.
+async fn write_batch<K: Kind>(database: &Database, batch: Vec<Queued<K>>) {
+    let mut groups: BTreeMap<i32, (Vec<K::Job>, Vec<_>)> = BTreeMap::new();
+    for Queued { job, reply } in batch {
+        let (jobs, replies) = groups.entry(K::group(&job)).or_default();
+        jobs.push(job);
+        replies.push(reply);
+    }
+    let written = groups.into_values().map(|(jobs, replies)| async move {
+        let answers = write_group::<K>(database, &jobs).await;
+        for (reply, answer) in replies.into_iter().zip(answers) {
+            // A caller that went away needs no answer.
+            let _ = reply.send(answer);
+        }
+    });
+    join_all(written).await;
+}
+
+async fn write_group<K: Kind>(database: &Database, jobs: &[K::Job]) -> Vec<Result<K::Answer>> {
+    match repeated::<K>(database, jobs).await {
+        Ok(answers) => answers,
+        // One bad call spoils the transaction of all: each goes alone, so that only the bad one fails.
+        Err((Fate::RolledBack, _)) if jobs.len() > 1 => {
+            let mut answers = Vec::with_capacity(jobs.len());
+            for job in jobs {
+                let alone = repeated::<K>(database, std::slice::from_ref(job)).await;
+                answers.push(alone.map_or_else(|(_, error)| Err(error), first));
+            }
+            answers
+        }
+        Err((_, error)) => jobs.iter().map(|_| Err(error.clone())).collect(),
+    }
+}
+
+fn first<T>(answers: Vec<Result<T>>) -> Result<T> {
+    let nothing = || Err(StoreError::Internal("the store function answered nothing".to_owned()));
+    answers.into_iter().next().unwrap_or_else(nothing)
+}
+
+/// Writes once; where the connection was lost, the *same* call once more on another one, which tells what became of
+/// the first.
+async fn repeated<K: Kind>(
+    database: &Database,
+    jobs: &[K::Job],
+) -> Result<Vec<Result<K::Answer>>, (Fate, StoreError)> {
+    match attempt::<K>(database, jobs).await {
+        Err((Fate::Unknown, error)) => match attempt::<K>(database, jobs).await {
+            Err((Fate::NotSent, _)) => Err((Fate::Unknown, error)),
+            other => other,
+        },
+        other => other,
+    }
+}
+
+async fn attempt<K: Kind>(
+    database: &Database,
+    jobs: &[K::Job],
+) -> Result<Vec<Result<K::Answer>>, (Fate, StoreError)> {
+    let failed = |error: sqlx::Error| (fate(&error), write_error(error));
+    let mut conn = database.pool.acquire().await.map_err(|error| {
+        // Whatever it was: our call was not sent.
+        (Fate::NotSent, StoreError::Unavailable(error.to_string()))
+    })?;
+    let written = tokio::time::timeout(DEADLINE, K::write(&mut conn, database.now(), jobs)).await;
+    match written {
+        Ok(Ok(answers)) if answers.len() == jobs.len() => Ok(answers),
+        Ok(Ok(answers)) => {
+            let text = format!("the store function answered {} of {} calls", answers.len(), jobs.len());
+            Err((Fate::NotSent, StoreError::Internal(text)))
+        }
+        Ok(Err(error)) => {
+            let failed = failed(error);
+            if failed.0 == Fate::Unknown {
+                drop(conn.detach());
+            }
+            Err(failed)
+        }
+        Err(_) => {
+            // A statement is still running on it.
+            drop(conn.detach());
+            let text = "the database did not answer in time".to_owned();
+            Err((Fate::Unknown, StoreError::Ambiguous(text)))
+        }
+    }
+}
