@@ -68,7 +68,10 @@ mod tests {
     fn any_attempt_has_a_bounded_pause() {
         for attempt in [0, 1, 2, 5, 64, usize::MAX] {
             let pause = Backoff::of_attempt(FIRST, LIMIT, attempt);
-            assert!(pause >= FIRST / 2 && pause <= LIMIT, "attempt {attempt}: {pause:?}");
+            assert!(
+                pause >= FIRST / 2 && pause <= LIMIT,
+                "attempt {attempt}: {pause:?}"
+            );
         }
     }
 }

@@ -126,8 +126,14 @@ fn make_room(entries: &mut HashMap<Box<str>, Entry>, now: Instant) {
     }
     // A sample, not a walk: a full map must not make each request pay for all of it.
     let sample = entries.iter().take(SAMPLE);
-    let over: Vec<_> = sample.clone().filter(|(_, entry)| entry.ends <= now).map(|(key, _)| key.clone()).collect();
-    let soonest = sample.min_by_key(|(_, entry)| entry.ends).map(|(key, _)| key.clone());
+    let over: Vec<_> = sample
+        .clone()
+        .filter(|(_, entry)| entry.ends <= now)
+        .map(|(key, _)| key.clone())
+        .collect();
+    let soonest = sample
+        .min_by_key(|(_, entry)| entry.ends)
+        .map(|(key, _)| key.clone());
     for key in over.into_iter().chain(soonest) {
         entries.remove(&key);
     }
@@ -163,8 +169,14 @@ mod tests {
         let counters = LocalCounters::default();
         for expected in 1..=3 {
             tokio::time::advance(MINUTE / 4).await;
-            assert_eq!(counters.add_now("fixed", 1, Expiry::Fixed(MINUTE)).value, expected);
-            assert_eq!(counters.add_now("renewed", 1, Expiry::Renewed(MINUTE)).value, expected);
+            assert_eq!(
+                counters.add_now("fixed", 1, Expiry::Fixed(MINUTE)).value,
+                expected
+            );
+            assert_eq!(
+                counters.add_now("renewed", 1, Expiry::Renewed(MINUTE)).value,
+                expected
+            );
         }
         assert_eq!(counters.get_now("fixed").remaining, MINUTE / 2);
         assert_eq!(counters.get_now("renewed").remaining, MINUTE);

@@ -90,7 +90,9 @@ impl RunFeed for RedisFeed {
         let mut get = redis::pipe();
         get.cmd("GET").arg(wire::cache_key(run));
         let cache = self.link.run::<(Option<Vec<u8>>,)>(&get, ANSWER).await;
-        cache.and_then(|(cache,)| cache).map_or_else(Vec::new, |cache| wire::after(&cache, after))
+        cache
+            .and_then(|(cache,)| cache)
+            .map_or_else(Vec::new, |cache| wire::after(&cache, after))
     }
 
     fn healthy(&self) -> bool {

@@ -46,7 +46,10 @@ impl Nodes {
 
     async fn back(&self, listener: &mut dyn WakeUps) {
         let took = conformance::bell::back(&self.a, &self.b, listener).await;
-        assert!(took < Duration::from_secs(15), "{took:?} until the bell rang again");
+        assert!(
+            took < Duration::from_secs(15),
+            "{took:?} until the bell rang again"
+        );
     }
 }
 
@@ -56,47 +59,71 @@ async fn admin(server: &ScratchNats) -> jetstream::Context {
 
 #[tokio::test]
 async fn the_bell_conforms() {
-    let Some(server) = ScratchNats::start().await else { return };
+    let Some(server) = ScratchNats::start().await else {
+        return;
+    };
     let nodes = Nodes::of(&server).await;
     conformance::bell::all(&nodes.a, &nodes.b).await;
 }
 
 #[tokio::test]
 async fn what_the_broker_keeps_is_as_documented() {
-    let Some(server) = ScratchNats::start().await else { return };
+    let Some(server) = ScratchNats::start().await else {
+        return;
+    };
     let nodes = Nodes::of(&server).await;
     let _listener = nodes.listener().await;
-    let stream = admin(&server).await.get_stream("GATEWAY_WAKE").await.expect("the stream");
+    let stream = admin(&server)
+        .await
+        .get_stream("GATEWAY_WAKE")
+        .await
+        .expect("the stream");
     let config = &stream.cached_info().config;
     assert_eq!(config.retention, jetstream::stream::RetentionPolicy::WorkQueue);
     assert_eq!(config.storage, jetstream::stream::StorageType::Memory);
     assert_eq!(config.discard, jetstream::stream::DiscardPolicy::Old);
     assert_eq!(config.max_age, Duration::from_secs(60));
     assert_eq!(config.subjects, ["wake.>"]);
-    let consumer = stream.consumer_info("default").await.expect("the pool's consumer");
+    let consumer = stream
+        .consumer_info("default")
+        .await
+        .expect("the pool's consumer");
     assert_eq!(consumer.config.filter_subject, "wake.default.*");
     assert_eq!(consumer.config.durable_name.as_deref(), Some("default"));
-    assert_eq!(consumer.config.ack_policy, jetstream::consumer::AckPolicy::Explicit);
+    assert_eq!(
+        consumer.config.ack_policy,
+        jetstream::consumer::AckPolicy::Explicit
+    );
 }
 
 #[tokio::test]
 async fn what_was_handed_out_is_not_handed_out_again() {
-    let Some(server) = ScratchNats::start().await else { return };
+    let Some(server) = ScratchNats::start().await else {
+        return;
+    };
     let nodes = Nodes::of(&server).await;
     let _listener = nodes.listener().await;
-    let mut stream = admin(&server).await.get_stream("GATEWAY_WAKE").await.expect("the stream");
+    let mut stream = admin(&server)
+        .await
+        .get_stream("GATEWAY_WAKE")
+        .await
+        .expect("the stream");
     let empty = async {
         while stream.info().await.expect("the stream").state.messages > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(LIMIT, empty).await.expect("acknowledged messages leave a work queue");
+    timeout(LIMIT, empty)
+        .await
+        .expect("acknowledged messages leave a work queue");
 }
 
 /// N1: killed and started again with its store.
 #[tokio::test]
 async fn a_restarted_server_is_used_again() {
-    let Some(mut server) = ScratchNats::start().await else { return };
+    let Some(mut server) = ScratchNats::start().await else {
+        return;
+    };
     let nodes = Nodes::of(&server).await;
     let mut listener = nodes.listener().await;
     server.kill();
@@ -108,7 +135,9 @@ async fn a_restarted_server_is_used_again() {
 /// N2: the store is gone.
 #[tokio::test]
 async fn a_wiped_server_is_used_again() {
-    let Some(mut server) = ScratchNats::start().await else { return };
+    let Some(mut server) = ScratchNats::start().await else {
+        return;
+    };
     let nodes = Nodes::of(&server).await;
     let mut listener = nodes.listener().await;
     server.kill();
@@ -120,7 +149,9 @@ async fn a_wiped_server_is_used_again() {
 /// N4: stream or consumer vanish under a listener that waits.
 #[tokio::test]
 async fn what_vanished_is_created_again() {
-    let Some(server) = ScratchNats::start().await else { return };
+    let Some(server) = ScratchNats::start().await else {
+        return;
+    };
     let nodes = Nodes::of(&server).await;
     let mut listener = nodes.listener().await;
     let admin = admin(&server).await;
@@ -136,9 +167,15 @@ async fn what_vanished_is_created_again() {
 /// A bell may be made before its broker.
 #[tokio::test]
 async fn an_absent_server_may_come_later() {
-    let Some(mut server) = ScratchNats::start().await else { return };
+    let Some(mut server) = ScratchNats::start().await else {
+        return;
+    };
     server.kill();
-    let connect = async || NatsBell::connect(NatsOptions::new(server.url())).await.expect("usable options");
+    let connect = async || {
+        NatsBell::connect(NatsOptions::new(server.url()))
+            .await
+            .expect("usable options")
+    };
     let nodes = Nodes {
         a: connect().await,
         b: connect().await,

@@ -41,7 +41,8 @@ impl<'a> States<'a> {
     pub(crate) fn push(&mut self, columns: &'a RunColumns) {
         self.status.push(columns.status.as_str());
         self.node.push(&columns.current_node);
-        self.wait_reason.push(columns.wait_reason.map(|reason| reason.as_str()));
+        self.wait_reason
+            .push(columns.wait_reason.map(|reason| reason.as_str()));
         self.wait_key.push(columns.wait_key.as_deref());
         self.wait_until.push(columns.wait_until.map(Stamp));
         self.paused.push(columns.paused);
@@ -119,7 +120,12 @@ impl From<Placement> for Place {
 }
 
 /// Bytes of a state and its records, roughly.
-pub(crate) fn weight(columns: &RunColumns, segments: &[Segment], mail: &[OutMail], children: &[NewRun]) -> usize {
+pub(crate) fn weight(
+    columns: &RunColumns,
+    segments: &[Segment],
+    mail: &[OutMail],
+    children: &[NewRun],
+) -> usize {
     let texts = [&columns.wait, &columns.output, &columns.lifecycle];
     let texts: usize = texts.into_iter().flatten().map(|text| text.len()).sum();
     let segments: usize = segments.iter().map(|segment| segment.lines.len()).sum();

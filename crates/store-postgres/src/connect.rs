@@ -1,9 +1,15 @@
 //! Options, and why a database is refused.
 
-use std::{fmt, str::FromStr as _, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    str::FromStr as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ag_store::StoreError;
 use ag_types::Clock;
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{
     ConnectOptions as _, Connection as _, PgPool,
@@ -23,7 +29,7 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(5);
 pub struct PostgresOptions {
     /// `postgres://user:password@host/database?sslmode=…`.
     pub url: SecretString,
-    /// Connections at most; three of them are busy with writers under load.
+    /// Connections at most; two of them belong to the writers of starts and commits once they have written.
     pub max_connections: u32,
     /// Longest wait for a free connection.
     pub acquire_timeout: Duration,
@@ -71,7 +77,9 @@ pub enum OpenError {
     #[error("the database is empty: run `abstractgateway migrate`")]
     Empty,
     /// The database was not migrated to this program's schema.
-    #[error("the database has schema version {found}, this program needs {needed}: run `abstractgateway migrate`")]
+    #[error(
+        "the database has schema version {found}, this program needs {needed}: run `abstractgateway migrate`"
+    )]
     Older {
         /// Version found.
         found: i32,
@@ -112,8 +120,23 @@ pub(crate) fn connect_options(url: &SecretString) -> Result<PgConnectOptions, Op
         .disable_statement_logging())
 }
 
+/// When a connection was lost last: those that have rested since then are tried before they are used.
+#[derive(Debug, Default)]
+pub(crate) struct LastLoss(Mutex<Option<Instant>>);
+
+impl LastLoss {
+    pub(crate) fn note(&self) {
+        *self.0.lock() = Some(Instant::now());
+    }
+
+    fn trusts(&self, idle_for: Duration) -> bool {
+        let since = self.0.lock().map(|lost| lost.elapsed());
+        idle_for <= TRUSTED_IDLE && since.is_none_or(|since| idle_for < since)
+    }
+}
+
 /// A pool on a database whose schema is this program's.
-pub(crate) async fn open(options: &PostgresOptions) -> Result<PgPool, OpenError> {
+pub(crate) async fn open(options: &PostgresOptions, last_loss: Arc<LastLoss>) -> Result<PgPool, OpenError> {
     let mut connect = connect_options(&options.url)?.statement_cache_capacity(128);
     for (name, limit) in [
         ("statement_timeout", options.statement_timeout),
@@ -127,9 +150,10 @@ pub(crate) async fn open(options: &PostgresOptions) -> Result<PgPool, OpenError>
         .max_connections(options.max_connections.max(4))
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
-        .before_acquire(|conn, meta| {
+        .before_acquire(move |conn, meta| {
+            let trusted = last_loss.trusts(meta.idle_for);
             Box::pin(async move {
-                if meta.idle_for > TRUSTED_IDLE {
+                if !trusted {
                     conn.ping().await?;
                 }
                 Ok(true)

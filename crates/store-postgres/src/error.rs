@@ -72,7 +72,10 @@ fn refused(error: sqlx::Error) -> StoreError {
 /// States that pass by themselves: shortage, conflict, deadlock, timeouts, start-up, a standby after failover.
 fn is_passing(code: &str) -> bool {
     code.starts_with("53")
-        || matches!(code, "40001" | "40P01" | "55P03" | "57014" | "57P03" | "57P05" | "25006")
+        || matches!(
+            code,
+            "40001" | "40P01" | "55P03" | "57014" | "57P03" | "57P05" | "25006"
+        )
 }
 
 /// A value that cannot be what was written.

@@ -64,7 +64,10 @@ pub async fn migrate(url: &SecretString) -> Result<i32, OpenError> {
             continue;
         }
         for part in migration.parts {
-            sqlx::raw_sql(*part).execute(&mut *tx).await.map_err(write_error)?;
+            sqlx::raw_sql(*part)
+                .execute(&mut *tx)
+                .await
+                .map_err(write_error)?;
         }
         sqlx::query("INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)")
             .bind(version)

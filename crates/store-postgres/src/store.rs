@@ -2,14 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use ag_store::Result;
+use ag_store::{Result, StoreError};
 use ag_types::{Clock, PlaneId, PlaneKey, TenantScope};
 use parking_lot::RwLock;
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
 
 use crate::{
-    connect::{OpenError, PostgresOptions, open},
-    error::read_error,
+    connect::{LastLoss, OpenError, PostgresOptions, open},
+    error::{Fate, fate, read_error, write_error},
     stamp::Stamp,
     writer::{Batcher, Commits, Posts, Starts},
 };
@@ -19,6 +19,7 @@ use crate::{
 pub(crate) struct Database {
     pub(crate) pool: PgPool,
     clock: Option<Arc<dyn Clock>>,
+    last_loss: Arc<LastLoss>,
 }
 
 impl Database {
@@ -30,6 +31,25 @@ impl Database {
     /// A connection for one statement or transaction.
     pub(crate) async fn conn(&self) -> Result<PoolConnection<Postgres>> {
         self.pool.acquire().await.map_err(read_error)
+    }
+
+    /// What a failed read means.
+    pub(crate) fn read_failed(&self, error: sqlx::Error) -> StoreError {
+        self.note(&error);
+        read_error(error)
+    }
+
+    /// What a failed write means.
+    pub(crate) fn write_failed(&self, error: sqlx::Error) -> StoreError {
+        self.note(&error);
+        write_error(error)
+    }
+
+    /// A lost connection makes all others of its time suspect.
+    fn note(&self, error: &sqlx::Error) {
+        if fate(error) == Fate::Unknown {
+            self.last_loss.note();
+        }
     }
 }
 
@@ -69,10 +89,12 @@ impl PostgresStore {
     /// [`OpenError::Empty`], [`OpenError::Older`], [`OpenError::Newer`] or [`OpenError::Changed`] when the schema is
     /// not this program's; else what the database says.
     pub async fn connect(options: PostgresOptions) -> Result<Arc<Self>, OpenError> {
-        let pool = open(&options).await?;
+        let last_loss = Arc::new(LastLoss::default());
+        let pool = open(&options, last_loss.clone()).await?;
         let database = Database {
             pool,
             clock: options.clock,
+            last_loss,
         };
         let mut planes = KnownPlanes::default();
         planes.insert(&TenantScope::root());

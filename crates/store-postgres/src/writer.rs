@@ -10,18 +10,15 @@ pub(crate) use commits::Commits;
 pub(crate) use posts::{Post, Posts};
 pub(crate) use starts::{StartJob, Starts};
 
-#[cfg(test)]
-pub(crate) use commits::CALL as COMMIT_CALL;
-
 use std::{collections::BTreeMap, time::Duration};
 
 use ag_store::{Result, StoreError};
 use futures::future::{BoxFuture, join_all};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, pool::PoolConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    error::{Fate, fate, write_error},
+    error::{Fate, fate},
     stamp::Stamp,
     store::Database,
 };
@@ -88,14 +85,24 @@ fn closed() -> StoreError {
     StoreError::Unavailable("the store is closed".to_owned())
 }
 
+/// The connection that a writer keeps between batches: the pool would try each one that comes back.
+type Kept = Option<PoolConnection<Postgres>>;
+
 async fn run<K: Kind>(database: Database, mut jobs: mpsc::Receiver<Queued<K>>) {
-    let mut held = None;
+    let (mut held, mut kept) = (None, None);
+    // A pool that closes waits for the connection kept here.
+    let closing = database.pool.close_event();
+    tokio::pin!(closing);
     loop {
-        let Some(first) = (match held.take() {
-            Some(queued) => Some(queued),
-            None => jobs.recv().await,
-        }) else {
-            return;
+        let first = match held.take() {
+            Some(queued) => queued,
+            None => tokio::select! {
+                queued = jobs.recv() => match queued {
+                    Some(queued) => queued,
+                    None => return,
+                },
+                () = &mut closing => return,
+            },
         };
         let mut bytes = K::weight(&first.job);
         let mut batch = vec![first];
@@ -112,36 +119,49 @@ async fn run<K: Kind>(database: Database, mut jobs: mpsc::Receiver<Queued<K>>) {
             bytes += weight;
             batch.push(next);
         }
-        write_batch(&database, batch).await;
+        write_batch(&database, &mut kept, batch).await;
     }
 }
 
 /// Writes the groups of a batch at the same time.
-async fn write_batch<K: Kind>(database: &Database, batch: Vec<Queued<K>>) {
+async fn write_batch<K: Kind>(database: &Database, kept: &mut Kept, batch: Vec<Queued<K>>) {
     let mut groups: BTreeMap<i32, (Vec<K::Job>, Vec<_>)> = BTreeMap::new();
     for Queued { job, reply } in batch {
         let (jobs, replies) = groups.entry(K::group(&job)).or_default();
         jobs.push(job);
         replies.push(reply);
     }
-    let written = groups.into_values().map(|(jobs, replies)| async move {
-        let answers = write_group::<K>(database, &jobs).await;
-        for (reply, answer) in replies.into_iter().zip(answers) {
-            // A caller that went away needs no answer.
-            let _ = reply.send(answer);
+    let alone = groups.len() == 1;
+    let mut own = alone.then(|| kept.take()).flatten();
+    let written = groups.into_values().map(|(jobs, replies)| {
+        let mut kept = own.take();
+        async move {
+            let answers = write_group::<K>(database, &mut kept, &jobs).await;
+            for (reply, answer) in replies.into_iter().zip(answers) {
+                // A caller that went away needs no answer.
+                let _ = reply.send(answer);
+            }
+            kept
         }
     });
-    join_all(written).await;
+    let used = join_all(written).await;
+    if alone {
+        *kept = used.into_iter().next().flatten();
+    }
 }
 
-async fn write_group<K: Kind>(database: &Database, jobs: &[K::Job]) -> Vec<Result<K::Answer>> {
-    match repeated::<K>(database, jobs).await {
+async fn write_group<K: Kind>(
+    database: &Database,
+    kept: &mut Kept,
+    jobs: &[K::Job],
+) -> Vec<Result<K::Answer>> {
+    match repeated::<K>(database, kept, jobs).await {
         Ok(answers) => answers,
         // One bad call spoils the transaction of all: each goes alone, so that only the bad one fails.
         Err((Fate::RolledBack, _)) if jobs.len() > 1 => {
             let mut answers = Vec::with_capacity(jobs.len());
             for job in jobs {
-                let alone = repeated::<K>(database, std::slice::from_ref(job)).await;
+                let alone = repeated::<K>(database, kept, std::slice::from_ref(job)).await;
                 answers.push(alone.map_or_else(|(_, error)| Err(error), first));
             }
             answers
@@ -151,7 +171,11 @@ async fn write_group<K: Kind>(database: &Database, jobs: &[K::Job]) -> Vec<Resul
 }
 
 fn first<T>(answers: Vec<Result<T>>) -> Result<T> {
-    let nothing = || Err(StoreError::Internal("the store function answered nothing".to_owned()));
+    let nothing = || {
+        Err(StoreError::Internal(
+            "the store function answered nothing".to_owned(),
+        ))
+    };
     answers.into_iter().next().unwrap_or_else(nothing)
 }
 
@@ -159,10 +183,11 @@ fn first<T>(answers: Vec<Result<T>>) -> Result<T> {
 /// the first.
 async fn repeated<K: Kind>(
     database: &Database,
+    kept: &mut Kept,
     jobs: &[K::Job],
 ) -> Result<Vec<Result<K::Answer>>, (Fate, StoreError)> {
-    match attempt::<K>(database, jobs).await {
-        Err((Fate::Unknown, error)) => match attempt::<K>(database, jobs).await {
+    match attempt::<K>(database, kept, jobs).await {
+        Err((Fate::Unknown, error)) => match attempt::<K>(database, kept, jobs).await {
             Err((Fate::NotSent, _)) => Err((Fate::Unknown, error)),
             other => other,
         },
@@ -172,26 +197,36 @@ async fn repeated<K: Kind>(
 
 async fn attempt<K: Kind>(
     database: &Database,
+    kept: &mut Kept,
     jobs: &[K::Job],
 ) -> Result<Vec<Result<K::Answer>>, (Fate, StoreError)> {
-    let failed = |error: sqlx::Error| (fate(&error), write_error(error));
-    let mut conn = database.pool.acquire().await.map_err(|error| {
-        // Whatever it was: our call was not sent.
-        (Fate::NotSent, StoreError::Unavailable(error.to_string()))
-    })?;
-    let written = tokio::time::timeout(DEADLINE, K::write(&mut conn, database.now(), jobs)).await;
-    match written {
-        Ok(Ok(answers)) if answers.len() == jobs.len() => Ok(answers),
+    let mut conn = match kept.take() {
+        Some(conn) => conn,
+        None => database.pool.acquire().await.map_err(|error| {
+            // Whatever it was: our call was not sent.
+            (Fate::NotSent, StoreError::Unavailable(error.to_string()))
+        })?,
+    };
+    match tokio::time::timeout(DEADLINE, K::write(&mut conn, database.now(), jobs)).await {
         Ok(Ok(answers)) => {
-            let text = format!("the store function answered {} of {} calls", answers.len(), jobs.len());
+            *kept = Some(conn);
+            if answers.len() == jobs.len() {
+                return Ok(answers);
+            }
+            let text = format!(
+                "the store function answered {} of {} calls",
+                answers.len(),
+                jobs.len()
+            );
             Err((Fate::NotSent, StoreError::Internal(text)))
         }
         Ok(Err(error)) => {
-            let failed = failed(error);
-            if failed.0 == Fate::Unknown {
-                drop(conn.detach());
+            let fate = fate(&error);
+            match fate {
+                Fate::Unknown => drop(conn.detach()),
+                Fate::RolledBack | Fate::NotSent => *kept = Some(conn),
             }
-            Err(failed)
+            Err((fate, database.write_failed(error)))
         }
         Err(_) => {
             // A statement is still running on it.

@@ -85,12 +85,26 @@ pub(crate) fn installed(program: &str) -> bool {
     if version.is_ok_and(|status| status.success()) {
         return true;
     }
-    assert!(!ci(), "{program} is not installed, and CI must not skip its tests");
-    shout(program);
+    missing(program);
     false
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test asks where it runs; there is no configuration to ask")]
+/// A loud line, or a failure where `CI=true`.
+///
+/// # Panics
+/// Where `CI=true`.
+pub(crate) fn missing(program: &str) {
+    assert!(
+        !ci(),
+        "{program} is not installed, and CI must not skip its tests"
+    );
+    shout(program);
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test asks where it runs; there is no configuration to ask"
+)]
 fn ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
 }

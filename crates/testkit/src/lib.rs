@@ -4,7 +4,11 @@
 
 mod guard;
 pub mod nats;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod redis;
 
 pub use nats::ScratchNats;
+#[cfg(feature = "postgres")]
+pub use postgres::ScratchPostgres;
 pub use redis::ScratchRedis;

@@ -82,7 +82,16 @@ impl ScratchRedis {
     async fn launch(&mut self) -> bool {
         let port = self.port.to_string();
         let arguments = [
-            "--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no",
+            "--port",
+            &port,
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--daemonize",
+            "no",
         ];
         let Ok(server) = Guard::start(PROGRAM, arguments, self.folder.path()) else {
             return false;
@@ -90,7 +99,11 @@ impl ScratchRedis {
         let mine = format!("process_id:{}\r", server.pid);
         self.server = Some(server);
         let port = self.port;
-        let answers = async || ask(port, "INFO server").await.is_some_and(|info| info.contains(&mine));
+        let answers = async || {
+            ask(port, "INFO server")
+                .await
+                .is_some_and(|info| info.contains(&mine))
+        };
         let ready = guard::until(READY, answers).await;
         if !ready {
             self.server = None;

@@ -56,8 +56,8 @@ pub(crate) async fn embedded(config: &Config, env: &EnvSource) -> anyhow::Result
     let levels = RouteLevels::Single;
     let routes = Arc::new(CapabilityRoutes::new(store.clone(), table.clone(), clock.clone(), levels, None));
     let resolver = ModelResolver::new(routes.clone(), directory.clone());
-    let catalogues = Arc::new(Catalogues::new(directory.clone(), store.clone(), table.clone()));
-    let defaults: Arc<dyn ModelDefaults> = routes.clone();
+    let catalogues = Arc::new(Catalogues::new(directory, store.clone(), table));
+    let defaults: Arc<dyn ModelDefaults> = routes;
 
     let sandbox: Arc<dyn CodeSandbox> = Arc::new(MontySandbox::default());
     let workspaces = workspaces(config)?;

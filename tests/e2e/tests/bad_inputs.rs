@@ -329,9 +329,11 @@ async fn bad_requests_get_contract_errors_and_change_nothing() -> Result<()> {
         };
         let reply = api.send(request).await?;
         if reply.status != case.status || !reply.text.contains(case.text) || !is_contract_error(&reply) {
+            // Cut: what was given away must not fill the log as well.
+            let got: String = reply.text.chars().take(200).collect();
             wrong.push(format!(
-                "{}: wanted {} with {:?}, got {} {}",
-                case.name, case.status, case.text, reply.status, reply.text
+                "{}: wanted {} with {:?}, got {} {got}",
+                case.name, case.status, case.text, reply.status
             ));
         }
     }

@@ -115,7 +115,11 @@ async fn controls_reach_their_session(a: &dyn Bell, b: &dyn Bell) {
     }
     a.control(other, Control::Drain).await;
     let got = timeout(LIMIT, others.recv()).await;
-    assert_eq!(got.expect("a control message in time"), Some(Control::Drain), "the first for it");
+    assert_eq!(
+        got.expect("a control message in time"),
+        Some(Control::Drain),
+        "the first for it"
+    );
 }
 
 /// While the broker is away: rings return at once, the bell says that it is ill, and a listener says once, and not
@@ -124,7 +128,9 @@ async fn controls_reach_their_session(a: &dyn Bell, b: &dyn Bell) {
 /// # Panics
 /// If a promise is broken.
 pub async fn away(bell: &dyn Bell, listener: &mut dyn WakeUps) {
-    let told = timeout(LIMIT, listener.next(8)).await.expect("a word about the absence");
+    let told = timeout(LIMIT, listener.next(8))
+        .await
+        .expect("a word about the absence");
     assert!(told.is_empty(), "hints from nowhere");
     super::until("an unhealthy bell", || !bell.healthy()).await;
     for n in 0..100 {
@@ -187,7 +193,12 @@ async fn collect(listeners: &mut [&mut dyn WakeUps], keys: &[RunKey], max: usize
                 count += 1;
             }
         }
-        assert!(Instant::now() < end, "{} of {} hints did not arrive", missing.len(), keys.len());
+        assert!(
+            Instant::now() < end,
+            "{} of {} hints did not arrive",
+            missing.len(),
+            keys.len()
+        );
     }
     count
 }

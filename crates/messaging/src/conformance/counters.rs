@@ -39,7 +39,10 @@ async fn counters_end(a: &dyn SharedCounters, b: &dyn SharedCounters) {
     let short = Expiry::Fixed(Duration::from_millis(80));
     a.add("short", 5, short).await;
     let waiting = async { while b.add("short", 1, short).await.value >= 5 {} };
-    assert!(tokio::time::timeout(LIMIT, waiting).await.is_ok(), "a window that never ends");
+    assert!(
+        tokio::time::timeout(LIMIT, waiting).await.is_ok(),
+        "a window that never ends"
+    );
 }
 
 /// What was taken can be given back, and never more than that.

@@ -45,22 +45,33 @@ pub fn record(seq: i64) -> FeedItem {
 /// Every subscriber of every node gets the same items, in order and to the byte, large ones without their text.
 async fn items_reach_every_subscriber_in_order(a: &dyn RunFeed, b: &dyn RunFeed) {
     let run = key(1);
-    let mut subscriptions = [a.subscribe(run).await, a.subscribe(run).await, b.subscribe(run).await];
+    let mut subscriptions = [
+        a.subscribe(run).await,
+        a.subscribe(run).await,
+        b.subscribe(run).await,
+    ];
     b.publish(run, (1..=60).map(record).collect()).await;
-    b.publish(run, vec![record(61), FeedItem::Record { seq: 62, line: None }]).await;
+    b.publish(run, vec![record(61), FeedItem::Record { seq: 62, line: None }])
+        .await;
     b.publish(run, vec![]).await;
     b.publish(run, vec![FeedItem::Terminal { last_seq: 62 }]).await;
     for subscription in &mut subscriptions {
         for wanted in 1..=62 {
             match next(subscription).await {
-                FeedItem::Record { seq, line: Some(text) } if seq < 62 => {
+                FeedItem::Record {
+                    seq,
+                    line: Some(text),
+                } if seq < 62 => {
                     assert_eq!((seq, &*text), (wanted, line(wanted).as_str()));
                 }
                 FeedItem::Record { seq: 62, line: None } => assert_eq!(wanted, 62),
                 other => panic!("{other:?} instead of record {wanted}"),
             }
         }
-        assert!(matches!(next(subscription).await, FeedItem::Terminal { last_seq: 62 }));
+        assert!(matches!(
+            next(subscription).await,
+            FeedItem::Terminal { last_seq: 62 }
+        ));
     }
 }
 
@@ -132,7 +143,10 @@ pub async fn away(feed: &dyn RunFeed) {
         quick(feed.publish(key(40), vec![record(seq)])).await;
     }
     let subscribing = timeout(Duration::from_secs(2), feed.subscribe(key(41))).await;
-    assert!(subscribing.is_ok(), "a subscription must not wait for an absent broker");
+    assert!(
+        subscribing.is_ok(),
+        "a subscription must not wait for an absent broker"
+    );
 }
 
 /// After a fault: an old subscription hears new items again, and the feed becomes healthy. Returns the time that took.
@@ -154,7 +168,10 @@ pub async fn back(publisher: &dyn RunFeed, run: RunKey, old: &mut FeedSubscripti
             }
         }
     };
-    assert!(timeout(LIMIT, hearing).await.is_ok(), "nothing is heard after the fault");
+    assert!(
+        timeout(LIMIT, hearing).await.is_ok(),
+        "nothing is heard after the fault"
+    );
     until("a healthy feed", || publisher.healthy()).await;
     start.elapsed()
 }
@@ -176,5 +193,8 @@ fn seq(item: &FeedItem) -> i64 {
 }
 
 async fn quick(publish: impl Future<Output = ()>) {
-    assert!(timeout(NO_WAIT, publish).await.is_ok(), "a publication must not wait");
+    assert!(
+        timeout(NO_WAIT, publish).await.is_ok(),
+        "a publication must not wait"
+    );
 }

@@ -99,18 +99,17 @@ pub(super) struct Link {
     pub(super) client: Client,
     pub(super) jetstream: Context,
     pub(super) health: Arc<Health>,
-    /// Changes when the connection is lost and when it is there again.
-    epoch: watch::Receiver<u64>,
+    /// Changes when the connection is lost, when it is there again, and when the stream was missing.
+    epoch: Arc<watch::Sender<u64>>,
     stream: String,
 }
 
 impl Link {
     pub(super) async fn open(options: NatsOptions) -> Result<Self, NatsError> {
         let health = Arc::new(Health::new());
-        let (changes, epoch) = watch::channel(0_u64);
-        let changes = Arc::new(changes);
+        let epoch = Arc::new(watch::Sender::new(0_u64));
         let events = {
-            let health = health.clone();
+            let (health, epoch) = (health.clone(), epoch.clone());
             move |event: Event| {
                 match event {
                     Event::Connected => health.set_connected(true),
@@ -118,7 +117,7 @@ impl Link {
                     _ => {}
                 }
                 if matches!(event, Event::Connected | Event::Disconnected | Event::Closed) {
-                    changes.send_modify(|epoch| *epoch += 1);
+                    epoch.send_modify(|epoch| *epoch += 1);
                 }
                 std::future::ready(())
             }
@@ -128,9 +127,7 @@ impl Link {
             .connection_timeout(REQUEST)
             .request_timeout(Some(REQUEST))
             .ping_interval(Duration::from_secs(5))
-            .reconnect_delay_callback(|attempt| {
-                Backoff::of_attempt(FIRST_RECONNECT, LAST_RECONNECT, attempt)
-            })
+            .reconnect_delay_callback(|attempt| Backoff::of_attempt(FIRST_RECONNECT, LAST_RECONNECT, attempt))
             .retry_on_initial_connect()
             .event_callback(events);
         if let Some(file) = options.ca_file {
@@ -165,11 +162,14 @@ impl Link {
         self.client.connection_state() == State::Connected
     }
 
-    /// Changes of the connection from now on.
+    /// Changes from now on.
     pub(super) fn epoch(&self) -> watch::Receiver<u64> {
-        let mut epoch = self.epoch.clone();
-        epoch.mark_unchanged();
-        epoch
+        self.epoch.subscribe()
+    }
+
+    /// Tells the listeners that the stream was gone, and their consumers with it.
+    pub(super) fn stream_was_missing(&self) {
+        self.epoch.send_modify(|epoch| *epoch += 1);
     }
 
     /// Creates the stream unless it is there. One of another configuration is used as it is: two versions of the

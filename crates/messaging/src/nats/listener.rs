@@ -27,9 +27,9 @@ use super::{
 use crate::{WakeUps, backoff::Backoff};
 
 /// How long a pull waits at the broker. Also how fast a forgotten one is noticed.
-const WAIT: Duration = Duration::from_secs(3);
+const WAIT: Duration = Duration::from_secs(2);
 /// How long the broker may take to say that nothing came.
-const GRACE: Duration = Duration::from_millis(1_500);
+const GRACE: Duration = Duration::from_secs(1);
 /// The same for what is there already.
 const FETCH: Duration = Duration::from_millis(500);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
@@ -94,12 +94,12 @@ impl NatsWakeUps {
 
     async fn connect(&mut self) -> Step {
         if !self.link.connected() {
+            if !self.absent {
+                return self.away();
+            }
             // The callback that reports a change may run before or after the state itself changes.
             let _ = timeout(LAST_RETRY, self.epoch.changed()).await;
-            return match self.link.connected() {
-                true => Step::Again,
-                false => self.away(),
-            };
+            return Step::Again;
         }
         self.epoch.mark_unchanged();
         if self.absent {
@@ -210,7 +210,8 @@ impl NatsWakeUps {
         if more {
             return Step::Again;
         }
-        let wanted = (max.saturating_sub(self.ready.len()) / size).min(usize::try_from(pending).unwrap_or(max));
+        let wanted =
+            (max.saturating_sub(self.ready.len()) / size).min(usize::try_from(pending).unwrap_or(max));
         if wanted > 0 {
             self.fetch(wanted).await;
         }

@@ -176,6 +176,7 @@ impl Task {
             Ok(()) => self.link.health.set_publishing(true),
             Err(error) if error.kind() == PublishErrorKind::StreamNotFound => {
                 self.heal().await;
+                self.link.stream_was_missing();
                 match self.stream_known {
                     true => self.send(message).await,
                     false => lost(message.runs),

@@ -61,7 +61,13 @@ impl SharedCounters for RedisCounters {
         add.atomic();
         match expiry {
             Expiry::Fixed(_) => {
-                add.cmd("SET").arg(&name).arg(0).arg("PX").arg(expiry.millis()).arg("NX").ignore();
+                add.cmd("SET")
+                    .arg(&name)
+                    .arg(0)
+                    .arg("PX")
+                    .arg(expiry.millis())
+                    .arg("NX")
+                    .ignore();
                 add.cmd("INCRBY").arg(&name).arg(by);
             }
             Expiry::Renewed(_) => {

@@ -56,7 +56,9 @@ impl Health {
             (true, _) if before == UNKNOWN => {}
             (true, _) => tracing::info!(?part, "Redis is back"),
             (false, Part::Commands) => {
-                tracing::warn!("Redis is away: counters are this node's own, streams learn of records by reading");
+                tracing::warn!(
+                    "Redis is away: counters are this node's own, streams learn of records by reading"
+                );
             }
             (false, Part::Subscriptions) => {
                 tracing::warn!("Redis is away: streams of this node learn of records by reading");
@@ -66,6 +68,11 @@ impl Health {
 
     pub(super) fn good(&self, part: Part) -> bool {
         self.parts[part as usize].load(Ordering::Relaxed) == GOOD
+    }
+
+    /// Known to fail; false while nothing was tried yet.
+    pub(super) fn bad(&self, part: Part) -> bool {
+        self.parts[part as usize].load(Ordering::Relaxed) == BAD
     }
 
     /// Announcements were missed.

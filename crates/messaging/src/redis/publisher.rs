@@ -14,7 +14,7 @@ use std::{
 
 use ag_types::RunKey;
 use redis::Pipeline;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     link::{CONNECT, Part, RedisLink},
@@ -76,12 +76,14 @@ impl Publisher {
 
 async fn run(link: RedisLink, mut calls: mpsc::Receiver<Call>, waiting: Arc<AtomicUsize>) {
     let mut batch = Vec::new();
+    let mut next_try = Instant::now() + HEAL_EVERY;
     loop {
-        let away = !link.health.good(Part::Commands);
+        let away = link.health.bad(Part::Commands);
         let first = tokio::select! {
             biased;
-            () = tokio::time::sleep(HEAL_EVERY), if away => {
+            () = tokio::time::sleep_until(next_try), if away => {
                 link.ping().await;
+                next_try = Instant::now() + HEAL_EVERY;
                 continue;
             }
             first = calls.recv() => first,
@@ -94,7 +96,11 @@ async fn run(link: RedisLink, mut calls: mpsc::Receiver<Call>, waiting: Arc<Atom
             bytes += call.bytes;
             batch.push(call);
         }
-        send(&link, &batch).await;
+        match away {
+            // Old announcements are of no use to anybody when the server comes back.
+            true => link.health.unsettle(),
+            false => send(&link, &batch).await,
+        }
         waiting.fetch_sub(bytes, Ordering::Relaxed);
         batch.clear();
     }
@@ -116,7 +122,13 @@ async fn send(link: &RedisLink, batch: &[Call]) {
     for ((run, lines), _) in full {
         let key = wire::cache_key(*run);
         let newest = if lines.len() > CACHE_BYTES { "" } else { lines };
-        renew.cmd("SET").arg(key).arg(newest).arg("EX").arg(CACHE_SECONDS).ignore();
+        renew
+            .cmd("SET")
+            .arg(key)
+            .arg(newest)
+            .arg("EX")
+            .arg(CACHE_SECONDS)
+            .ignore();
     }
     if !renew.is_empty() {
         link.run::<()>(&renew, CONNECT).await;

@@ -79,7 +79,7 @@ impl Subscriptions {
             });
             (entry.items.subscribe(), entry.confirmed.subscribe())
         };
-        if self.link.health.good(Part::Subscriptions) {
+        if !self.link.health.bad(Part::Subscriptions) {
             // What is published after this returns must be heard. An absent answer makes the feed unhealthy.
             let _ = timeout(ANSWER, confirmed.wait_for(|confirmed| *confirmed)).await;
         }
@@ -104,7 +104,6 @@ impl Task {
             if self.wanted.is_closed() {
                 return;
             }
-            self.link.health.unsettle();
             self.link.health.set(Part::Subscriptions, false);
             for entry in self.runs.lock().values() {
                 entry.confirmed.send_replace(false);
@@ -122,6 +121,10 @@ impl Task {
             return;
         }
         self.backoff.reset();
+        if self.link.health.bad(Part::Subscriptions) {
+            // What was announced until now is missed.
+            self.link.health.unsettle();
+        }
         self.link.health.set(Part::Subscriptions, true);
         let mut tidy = tokio::time::interval(TIDY_EVERY);
         tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -169,9 +172,10 @@ impl Task {
         let Some(run) = wire::run_of(message.get_channel_name()) else {
             return;
         };
-        if let Some(entry) = self.runs.lock().get(&run)
-            && let Some(item) = wire::decode(message.get_payload_bytes())
-        {
+        let Some(item) = wire::decode(message.get_payload_bytes()) else {
+            return;
+        };
+        if let Some(entry) = self.runs.lock().get(&run) {
             // Nobody left: the next look notices.
             let _ = entry.items.send(item);
         }

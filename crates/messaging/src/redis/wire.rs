@@ -123,7 +123,13 @@ mod tests {
         };
         assert_eq!(channel(run), "feed:7:0198aaaa-0000-7000-8000-000000000001");
         assert_eq!(run_of(&channel(run)), Some(run));
-        for other in ["", "feed:", "feed:7", "feed:x:y", "recent:7:0198aaaa-0000-7000-8000-000000000001"] {
+        for other in [
+            "",
+            "feed:",
+            "feed:7",
+            "feed:x:y",
+            "recent:7:0198aaaa-0000-7000-8000-000000000001",
+        ] {
             assert_eq!(run_of(other), None, "{other}");
         }
     }

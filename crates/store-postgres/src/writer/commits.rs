@@ -92,6 +92,8 @@ fn outcome(text: &str, mail_in: i64) -> Result<CommitOutcome> {
         "ok" => Ok(CommitOutcome::Committed { mail_in }),
         "stale" => Ok(CommitOutcome::Stale { mail_in }),
         "lost" => Ok(CommitOutcome::Lost),
-        _ => Err(StoreError::Internal(format!("unknown answer '{text}' to a commit"))),
+        _ => Err(StoreError::Internal(format!(
+            "unknown answer '{text}' to a commit"
+        ))),
     }
 }

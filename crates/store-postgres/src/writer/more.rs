@@ -122,11 +122,12 @@ impl<'a> More<'a> {
     }
 
     pub(super) fn outcomes(&mut self, ix: i32, rows: &'a [(Arc<str>, String)]) {
-        self.outcomes.extend(rows.iter().map(|(command_id, outcome)| Outcome {
-            ix,
-            command_id,
-            outcome,
-        }));
+        self.outcomes
+            .extend(rows.iter().map(|(command_id, outcome)| Outcome {
+                ix,
+                command_id,
+                outcome,
+            }));
     }
 
     /// The parameter; nothing in the usual case.

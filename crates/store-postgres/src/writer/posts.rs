@@ -91,7 +91,11 @@ async fn write(
             note(outcome, plane, row)?;
         }
     }
-    let missing = || Err(StoreError::Internal("the command function answered nothing".to_owned()));
+    let missing = || {
+        Err(StoreError::Internal(
+            "the command function answered nothing".to_owned(),
+        ))
+    };
     Ok(outcomes
         .into_iter()
         .map(|outcome| outcome.map_or_else(missing, Ok))

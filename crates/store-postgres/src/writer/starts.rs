@@ -48,7 +48,8 @@ impl Kind for Starts {
 
     fn weight(job: &StartJob) -> usize {
         let runs = job.start.runs.iter();
-        runs.map(|run| weight(&run.columns, &run.segments, &[], &[])).sum()
+        runs.map(|run| weight(&run.columns, &run.segments, &[], &[]))
+            .sum()
     }
 
     fn write<'c>(
@@ -119,7 +120,11 @@ fn outcome(text: &str, run: Option<Uuid>) -> Result<StartOutcome> {
         ("conflict", _) => Ok(StartOutcome::KeyConflict),
         ("generation", _) => Ok(StartOutcome::StaleGeneration),
         ("stale", _) => Ok(StartOutcome::Stale),
-        ("retry", _) => Err(StoreError::Unavailable("the start key is being replaced".to_owned())),
-        _ => Err(StoreError::Internal(format!("unknown answer '{text}' to a start"))),
+        ("retry", _) => Err(StoreError::Unavailable(
+            "the start key is being replaced".to_owned(),
+        )),
+        _ => Err(StoreError::Internal(format!(
+            "unknown answer '{text}' to a start"
+        ))),
     }
 }

@@ -163,11 +163,10 @@ impl<'a> Follower<'a> {
             return Ok(None);
         }
         let wait = &record["result"]["wait"];
-        if let Some(child) = wait.pointer("/details/sub_run_id").and_then(Value::as_str) {
-            if !self.depth.contains_key(child) {
-                self.depth.insert(child.to_owned(), depth + 1);
-                self.open(child);
-            }
+        let child = wait.pointer("/details/sub_run_id").and_then(Value::as_str);
+        if let Some(child) = child.filter(|child| !self.depth.contains_key(*child)) {
+            self.depth.insert(child.to_owned(), depth + 1);
+            self.open(child);
         }
         self.waiting(run, wait).await
     }

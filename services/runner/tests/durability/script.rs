@@ -177,7 +177,7 @@ impl Client<'_> {
                 tokio::time::Instant::now() < deadline,
                 "run {run} is stuck: {row:?}"
             );
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 
@@ -192,7 +192,7 @@ impl Client<'_> {
                 tokio::time::Instant::now() < deadline,
                 "run {run} never had a child"
             );
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 

@@ -1,0 +1,84 @@
+//! Sessions of runners. The lease is on their row; all arithmetic uses the time of the database.
+
+use ag_store::{NewSession, Result, Woken};
+use ag_types::{RunKey, SessionId};
+
+use super::woken;
+use crate::store::PostgresStore;
+
+const OPEN: &str = "INSERT INTO runner_sessions (session_id, pool, node, expires_at) \
+     VALUES ($1, $2, $3, coalesce($4, clock_timestamp()) + interval '15 seconds') ON CONFLICT DO NOTHING";
+
+const RENEW: &str = "UPDATE runner_sessions SET expires_at = coalesce($2, clock_timestamp()) + interval '15 seconds' \
+     WHERE session_id = $1 AND NOT dead";
+
+const BURY: &str = "UPDATE runner_sessions SET dead = true WHERE session_id = $1";
+
+/// Waits for commits of the session that are under way: a later sweep would count a crash.
+const RELEASE_ALL: &str = "WITH k AS MATERIALIZED (SELECT run_id, plane_id FROM run_heads WHERE owner = $1 \
+     ORDER BY run_id, plane_id FOR UPDATE) \
+     UPDATE run_heads h SET owner = NULL, preempt_at = NULL, ready_at = coalesce($2, clock_timestamp()), \
+     crashes = CASE WHEN $3 THEN least(h.crashes + 1, 32767)::smallint ELSE h.crashes END \
+     FROM k WHERE h.run_id = k.run_id AND h.plane_id = k.plane_id RETURNING h.run_id, h.plane_id, h.pool";
+
+const RELEASE_ONE: &str = "UPDATE run_heads h SET owner = NULL, preempt_at = NULL, \
+     ready_at = coalesce($5, clock_timestamp()) \
+     WHERE h.run_id = $1 AND h.plane_id = $2 AND coalesce(h.owner, -1) = $3 AND h.epoch = $4";
+
+impl PostgresStore {
+    pub(super) async fn insert_session(&self, session: &NewSession) -> Result<()> {
+        let mut conn = self.database.conn().await?;
+        sqlx::query(OPEN)
+            .bind(session.id.0)
+            .bind(&*session.pool)
+            .bind(&session.node)
+            .bind(self.database.now())
+            .execute(&mut *conn)
+            .await
+            .map_err(|error| self.database.write_failed(error))?;
+        Ok(())
+    }
+
+    pub(super) async fn extend_session(&self, session: SessionId) -> Result<bool> {
+        let mut conn = self.database.conn().await?;
+        let done = sqlx::query(RENEW)
+            .bind(session.0)
+            .bind(self.database.now())
+            .execute(&mut *conn)
+            .await
+            .map_err(|error| self.database.write_failed(error))?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Two transactions: a claim that is under way commits before the second one looks, or fails.
+    pub(super) async fn end_session(&self, session: SessionId, clean: bool) -> Result<Vec<Woken>> {
+        let mut conn = self.database.conn().await?;
+        sqlx::query(BURY)
+            .bind(session.0)
+            .execute(&mut *conn)
+            .await
+            .map_err(|error| self.database.write_failed(error))?;
+        let rows = sqlx::query(RELEASE_ALL)
+            .bind(session.0)
+            .bind(self.database.now())
+            .bind(!clean)
+            .fetch_all(&mut *conn)
+            .await
+            .map_err(|error| self.database.write_failed(error))?;
+        woken(&rows)
+    }
+
+    pub(super) async fn release_run(&self, session: SessionId, key: RunKey, epoch: i64) -> Result<bool> {
+        let mut conn = self.database.conn().await?;
+        let done = sqlx::query(RELEASE_ONE)
+            .bind(key.run.0)
+            .bind(key.plane.0)
+            .bind(session.0)
+            .bind(epoch)
+            .bind(self.database.now())
+            .execute(&mut *conn)
+            .await
+            .map_err(|error| self.database.write_failed(error))?;
+        Ok(done.rows_affected() > 0)
+    }
+}

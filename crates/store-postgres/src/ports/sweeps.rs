@@ -1,0 +1,75 @@
+//! Reconcilers: at most 500 rows each, rows that somebody else works on are left to the next sweep.
+
+use ag_store::{Result, Sweep, Woken};
+
+use super::woken;
+use crate::store::PostgresStore;
+
+pub(super) const TIMERS: &str = "WITH n AS MATERIALIZED (SELECT coalesce($1, clock_timestamp()) AS t), \
+     due AS MATERIALIZED (SELECT run_id, plane_id, wake_at FROM run_heads WHERE wake_at <= (SELECT t FROM n) \
+     ORDER BY wake_at, run_id LIMIT 500 FOR UPDATE SKIP LOCKED), \
+     woken AS (UPDATE run_heads h SET wake_at = NULL, \
+     ready_at = CASE WHEN h.owner IS NULL THEN coalesce(h.ready_at, (SELECT t FROM n)) END \
+     FROM due d WHERE h.run_id = d.run_id AND h.plane_id = d.plane_id \
+     RETURNING h.run_id, h.plane_id, h.pool, h.owner, d.wake_at) \
+     SELECT run_id, plane_id, pool FROM woken WHERE owner IS NULL ORDER BY wake_at, run_id, plane_id";
+
+const EXPIRE: &str =
+    "UPDATE runner_sessions SET dead = true WHERE NOT dead AND expires_at <= coalesce($1, clock_timestamp())";
+
+pub(super) const ORPHANS: &str = "WITH k AS MATERIALIZED (SELECT h.run_id, h.plane_id \
+     FROM runner_sessions s JOIN run_heads h ON h.owner = s.session_id WHERE s.dead \
+     ORDER BY h.run_id, h.plane_id LIMIT 500 FOR UPDATE OF h SKIP LOCKED), \
+     woken AS (UPDATE run_heads h SET owner = NULL, preempt_at = NULL, ready_at = coalesce($1, clock_timestamp()), \
+     crashes = least(h.crashes + 1, 32767)::smallint \
+     FROM k WHERE h.run_id = k.run_id AND h.plane_id = k.plane_id RETURNING h.run_id, h.plane_id, h.pool) \
+     SELECT run_id, plane_id, pool FROM woken ORDER BY run_id, plane_id";
+
+/// Dead sessions are remembered for an hour, so that a late renewal is refused rather than unknown.
+const FORGET: &str = "DELETE FROM runner_sessions s WHERE s.dead \
+     AND s.expires_at < coalesce($1, clock_timestamp()) - interval '1 hour' \
+     AND NOT EXISTS (SELECT FROM run_heads h WHERE h.owner = s.session_id)";
+
+pub(super) const CANCELS: &str = "WITH k AS MATERIALIZED (SELECT run_id, plane_id FROM run_heads \
+     WHERE preempt_at < (SELECT coalesce($1, clock_timestamp())) \
+     ORDER BY run_id, plane_id LIMIT 500 FOR UPDATE SKIP LOCKED), \
+     woken AS (UPDATE run_heads h SET owner = NULL, preempt_at = NULL, \
+     ready_at = coalesce(h.ready_at, $1, clock_timestamp()) \
+     FROM k WHERE h.run_id = k.run_id AND h.plane_id = k.plane_id RETURNING h.run_id, h.plane_id, h.pool) \
+     SELECT run_id, plane_id, pool FROM woken ORDER BY run_id, plane_id";
+
+impl PostgresStore {
+    pub(super) async fn reconcile(&self, sweep: Sweep) -> Result<Vec<Woken>> {
+        match sweep {
+            Sweep::Timers => self.take(TIMERS).await,
+            Sweep::Cancels => self.take(CANCELS).await,
+            Sweep::Sessions => {
+                self.settle(EXPIRE).await?;
+                // A later statement: claims that began before the session died have ended or are skipped.
+                let orphans = self.take(ORPHANS).await?;
+                self.settle(FORGET).await?;
+                Ok(orphans)
+            }
+        }
+    }
+
+    async fn settle(&self, statement: &'static str) -> Result<()> {
+        let mut conn = self.database.conn().await?;
+        sqlx::query(statement)
+            .bind(self.database.now())
+            .execute(&mut *conn)
+            .await
+            .map_err(|error| self.database.write_failed(error))?;
+        Ok(())
+    }
+
+    async fn take(&self, statement: &'static str) -> Result<Vec<Woken>> {
+        let mut conn = self.database.conn().await?;
+        let rows = sqlx::query(statement)
+            .bind(self.database.now())
+            .fetch_all(&mut *conn)
+            .await
+            .map_err(|error| self.database.write_failed(error))?;
+        woken(&rows)
+    }
+}

@@ -1,0 +1,18 @@
+//! The store on a real server.
+
+mod build;
+mod conformance;
+mod faults;
+mod migrations;
+mod plans;
+
+use ag_store_postgres::migrate;
+use ag_testkit::ScratchPostgres;
+
+/// A server and a migrated database of its own. `None` where Postgres is not installed.
+async fn migrated() -> Option<(&'static ScratchPostgres, String)> {
+    let server = ScratchPostgres::shared()?;
+    let database = server.database().await;
+    migrate(&server.url(&database).into()).await.expect("schema");
+    Some((server, database))
+}

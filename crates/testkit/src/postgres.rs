@@ -1,0 +1,171 @@
+//! A scratch Postgres server, with one database per test.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+
+use crate::guard;
+
+/// Where Debian installs servers, one folder per version.
+const VERSIONS: &str = "/usr/lib/postgresql";
+
+/// Prints the folder when the server is ready. The server lives as long as the input of this shell is open, which the
+/// kernel closes when the test's process ends, however it ends; then the folder goes as well.
+const SCRIPT: &str = r#"
+set -eu
+folder=$(mktemp -d "${TMPDIR:-/tmp}/ag-postgres.XXXXXX")
+trap 'rm -rf "$folder"' EXIT
+"$1/initdb" -D "$folder/data" -U postgres -A trust -N --locale=C --encoding=UTF8 >"$folder/initdb.log" 2>&1 ||
+  { cat "$folder/initdb.log" >&2; exit 1; }
+"$1/pg_ctl" -D "$folder/data" -l "$folder/server.log" -w -t 60 -o "-k $folder -c listen_addresses='' \
+  -c max_connections=300 -c shared_buffers=64MB -c fsync=$2 -c synchronous_commit=$2 -c full_page_writes=$2 \
+  -c max_wal_size=2GB" start >"$folder/start.log" 2>&1 ||
+  { cat "$folder/start.log" "$folder/server.log" >&2; exit 1; }
+echo "$folder"
+read -r _ || true
+"$1/pg_ctl" -D "$folder/data" -m immediate -w -t 10 stop >/dev/null 2>&1 || true
+"#;
+
+/// A server in a folder of its own, reached by a socket there; stopped when dropped and when the test's process ends.
+#[derive(Debug)]
+pub struct ScratchPostgres {
+    shell: Child,
+    folder: PathBuf,
+}
+
+impl ScratchPostgres {
+    /// The server of this test binary, started on first use. `None`, with a loud line, where Postgres is not
+    /// installed. Blocks for about a second.
+    ///
+    /// # Panics
+    /// If the server does not start, or is missing where `CI=true`.
+    pub fn shared() -> Option<&'static Self> {
+        static SERVER: OnceLock<Option<ScratchPostgres>> = OnceLock::new();
+        SERVER.get_or_init(|| Self::start(false)).as_ref()
+    }
+
+    /// Starts a server; with `durable` its commits wait for the disk as in production.
+    ///
+    /// # Panics
+    /// If the server does not start, or is missing where `CI=true`.
+    pub fn start(durable: bool) -> Option<Self> {
+        let Some(programs) = programs() else {
+            guard::missing("postgres");
+            return None;
+        };
+        let mut command = shell();
+        let mut shell = command
+            .args(["-c", SCRIPT, "sh"])
+            .arg(&programs)
+            .arg(if durable { "on" } else { "off" })
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A runner of tests that kills the group of the test must not kill the shell that cleans up after it.
+            .process_group(0)
+            .current_dir("/")
+            .spawn()
+            .expect("a shell for the server");
+        let mut line = String::new();
+        if let Some(output) = shell.stdout.take() {
+            BufReader::new(output)
+                .read_line(&mut line)
+                .expect("the folder of the server");
+        }
+        let folder = line.trim();
+        if folder.is_empty() {
+            let mut reason = String::new();
+            if let Some(mut output) = shell.stderr.take() {
+                // Whatever can be read explains more than nothing.
+                let _ = output.read_to_string(&mut reason);
+            }
+            panic!("postgres did not start: {reason}");
+        }
+        Some(Self {
+            folder: folder.into(),
+            shell,
+        })
+    }
+
+    /// Address of a database of this server.
+    pub fn url(&self, database: &str) -> String {
+        format!(
+            "postgres://postgres@localhost/{database}?host={}",
+            self.folder.display()
+        )
+    }
+
+    /// An empty database; its name.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    pub async fn database(&self) -> String {
+        self.copy_of("template0").await
+    }
+
+    /// A copy of a database that nobody is connected to; its name.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    pub async fn copy_of(&self, template: &str) -> String {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("scratch_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut conn = self.connect("postgres").await;
+        // Safe: names made here.
+        let create = AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        sqlx::raw_sql(create)
+            .execute(&mut conn)
+            .await
+            .expect("a scratch database");
+        conn.close().await.expect("the end of a connection");
+        name
+    }
+
+    /// A plain connection.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    pub async fn connect(&self, database: &str) -> PgConnection {
+        let options: PgConnectOptions = self.url(database).parse().expect("an address");
+        options.connect().await.expect("a connection")
+    }
+}
+
+impl Drop for ScratchPostgres {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        // Ends as soon as the server is stopped.
+        let _ = self.shell.wait();
+    }
+}
+
+/// The programs of the newest installed version.
+fn programs() -> Option<PathBuf> {
+    let version = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let folders = std::fs::read_dir(VERSIONS).ok()?;
+    folders
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.join("bin/initdb").exists() && path.join("bin/pg_ctl").exists())
+        .max_by_key(|path| version(path))
+        .map(|path| path.join("bin"))
+}
+
+/// A shell as a user that the server accepts: it refuses to run as root.
+fn shell() -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return Command::new("sh");
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "sh"]);
+    command
+}
