@@ -180,14 +180,20 @@ BEGIN
   END IF;
 END $$;
 
--- Bounds for every session, set on the database so that nothing depends on a session's start behind a pooler.
+-- Bounds and plans for every session, set on the database so that nothing depends on a session's start behind a
+-- pooler. Each hot statement has one right index; a plan made while the tables are empty must not choose another way.
 DO $$
+DECLARE
+  s record;
 BEGIN
-  EXECUTE format('ALTER DATABASE %I SET statement_timeout = ''10s''', current_database());
-  EXECUTE format('ALTER DATABASE %I SET lock_timeout = ''2s''', current_database());
-  EXECUTE format('ALTER DATABASE %I SET jit = off', current_database());
+  FOR s IN SELECT * FROM (VALUES ('statement_timeout', '10s'), ('lock_timeout', '2s'), ('jit', 'off'),
+      ('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'),
+      ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), ('enable_material', 'off')) v(name, value)
+  LOOP
+    EXECUTE format('ALTER DATABASE %I SET %I = %L', current_database(), s.name, s.value);
+  END LOOP;
 EXCEPTION WHEN insufficient_privilege THEN
-  RAISE WARNING 'not the owner of the database: set statement_timeout, lock_timeout and jit for it by hand';
+  RAISE WARNING 'not the owner of the database: set the timeouts and plan settings of this migration by hand';
 END $$;
 
 -- The purpose of a run's lifecycle; nothing where the text is no JSON object.

@@ -51,7 +51,14 @@ pub struct Answer {
 impl Answer {
     /// An outcome and nothing else.
     pub fn of(outcome: Outcome) -> Self {
-        Self { outcome, changes: vec![], children: vec![], mail: vec![], artifacts: vec![], owners: vec![] }
+        Self {
+            outcome,
+            changes: vec![],
+            children: vec![],
+            mail: vec![],
+            artifacts: vec![],
+            owners: vec![],
+        }
     }
     /// A result and nothing else.
     pub fn done(result: serde_json::Value) -> Self {
@@ -96,6 +103,8 @@ pub struct EffectCtx<'a> {
     pub run: &'a RunState,
     /// Bundle the run executes.
     pub bundle_sha256: Option<&'a str>,
+    /// Ancestors of the run.
+    pub depth: u32,
     /// `<run>/<node>/<visit>`: the same for every attempt after a crash.
     pub outbound_key: String,
     /// Fires when the run is cancelled or the holder loses its authority.

@@ -17,5 +17,8 @@ mod test_kit;
 pub mod tool_calls;
 pub mod workspaces;
 
+pub use handler::{
+    Answer, Child, EffectClass, EffectCtx, EffectHandler, EffectRegistry, ResolvedWorkflow, Tools, ToolsDone,
+    WorkflowDirectory,
+};
 pub use host::{Host, HostQuestion};
-pub use handler::{Answer, Child, EffectClass, EffectCtx, EffectHandler, EffectRegistry, ResolvedWorkflow, Tools, ToolsDone, WorkflowDirectory};

@@ -345,7 +345,14 @@ impl CapabilityRoutes {
         if cache.len() >= MAX_CACHED_PLANES && !cache.contains_key(&scope.plane) {
             cache.clear();
         }
-        cache.insert(scope.plane, Cached { generation, checked: Instant::now(), routes: Arc::clone(&routes) });
+        cache.insert(
+            scope.plane,
+            Cached {
+                generation,
+                checked: Instant::now(),
+                routes: Arc::clone(&routes),
+            },
+        );
         Ok(routes)
     }
 }

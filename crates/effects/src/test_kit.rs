@@ -198,6 +198,7 @@ impl World {
 
     pub(crate) fn ctx(&self) -> EffectCtx<'_> {
         EffectCtx {
+            depth: 0,
             scope: &self.scope,
             run: &self.run,
             bundle_sha256: None,

@@ -8,7 +8,10 @@
 //! Mail is drained when a commit's answer shows some. A cancel that arrives while an effect runs drops the effect's
 //! future, which closes its sockets.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ag_effects::{Answer, EffectClass, EffectCtx, HostQuestion};
 use ag_kernel::{EffectRequest, Exception, HostAnswers, HostCall, Stepped, Workflow};
@@ -26,6 +29,10 @@ use crate::{
 
 /// Crashes of its holders after which a run is parked (architecture D20).
 const MAX_CRASHES: i16 = 3;
+
+/// Calls at least this long are asked about mail of the meantime before the next step. Mail that was posted during a
+/// shorter one cannot be told from mail posted after it, and the next commit's answer shows it.
+const LONG_CALL: Duration = Duration::from_millis(20);
 
 /// How a drive ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,6 +279,7 @@ impl Deps {
         request: EffectRequest,
         budget: &mut Budget,
     ) -> Result<Flow, Stop> {
+        let called = Instant::now();
         let answer = match self.effects.get(request.open.kind) {
             None => Answer::failed(format!(
                 "No effect handler registered for {}",
@@ -309,7 +317,7 @@ impl Deps {
         if outside {
             // Time spent outside is nobody else's waiting time.
             budget.restart();
-            if !held.tick.run.status.is_terminal() {
+            if !held.tick.run.status.is_terminal() && called.elapsed() >= LONG_CALL {
                 // What was posted during the call applies at its end, before the next step (kernel spec §4.1).
                 self.drain_mail(held).await?;
             }
@@ -329,6 +337,7 @@ impl Deps {
     ) -> EffectCtx<'a> {
         let open = &request.open;
         EffectCtx {
+            depth: held.tick.aux.depth,
             scope: &held.scope,
             run: &held.tick.run,
             bundle_sha256: held.bundle_sha256.as_deref(),

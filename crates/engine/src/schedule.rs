@@ -229,7 +229,13 @@ fn wrapper_vars(
 fn wrapper(id: &str, target: &str, when: &Plan, share_context: bool) -> Value {
     let mut flow = Wrapper::default();
     // No data pins: such a start hands on every variable of the run (visualflow spec §6.4).
-    flow.node("start", "on_flow_start", &[], &[("exec-out", "execution")], json!({}));
+    flow.node(
+        "start",
+        "on_flow_start",
+        &[],
+        &[("exec-out", "execution")],
+        json!({}),
+    );
     let schedule = |text: &str| json!({"eventConfig": {"schedule": text, "recurrent": false}});
     let timer = ([("exec-in", "execution")], [("exec-out", "execution")]);
     flow.node(

@@ -369,6 +369,7 @@ impl Starter {
                         return Some(*request);
                     }
                     let ctx = EffectCtx {
+                        depth: held.tick.aux.depth,
                         scope: &held.scope,
                         run: &held.tick.run,
                         bundle_sha256: held.bundle_sha256.as_deref(),

@@ -411,7 +411,11 @@ impl LoadedBundle {
             }
             by_flow.insert(flow.clone(), ids.into());
         }
-        Self { bundle, listeners, by_flow }
+        Self {
+            bundle,
+            listeners,
+            by_flow,
+        }
     }
 
     /// Flow and entry override behind a workflow id of this bundle.

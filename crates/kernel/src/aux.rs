@@ -34,6 +34,10 @@ pub struct OpenEffect {
     pub called: bool,
 }
 
+fn is_zero(depth: &u32) -> bool {
+    *depth == 0
+}
+
 /// State beside the variables.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -56,6 +60,9 @@ pub struct RunAux {
     /// The parent wants node traces with this run's end.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub report_traces: bool,
+    /// Ancestors of this run; bounds flows that start themselves.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub depth: u32,
     /// A cancel was applied or is being applied: no more children.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub parked: bool,

@@ -106,8 +106,14 @@ BEGIN
     PERFORM write_more_v1(p_more, p_plane, v_ok);
   END IF;
 
-  DELETE FROM mail m USING unnest(p_run, p_plane, p_seen) WITH ORDINALITY i(run, plane, seen, ix)
-  WHERE i.ix = ANY (v_ok) AND i.seen > 0 AND m.run_id = i.run AND m.plane_id = i.plane AND m.n <= i.seen;
+  -- By place: a plan made while the table was empty would walk its whole index. The head locks keep the places.
+  IF 0 < ANY (p_seen) THEN
+    DELETE FROM mail m WHERE m.ctid = ANY (ARRAY (
+      SELECT x.ctid FROM unnest(p_run, p_plane, p_seen) WITH ORDINALITY i(run, plane, seen, ix)
+      CROSS JOIN LATERAL (SELECT d.ctid FROM mail d
+        WHERE d.run_id = i.run AND d.plane_id = i.plane AND d.n <= i.seen OFFSET 0) x
+      WHERE i.ix = ANY (v_ok) AND i.seen > 0));
+  END IF;
 
   -- 4 mail out, numbered from the locked heads; none to a run that ends here
   IF cardinality(m_run) > 0 THEN

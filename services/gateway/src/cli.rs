@@ -67,7 +67,11 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             Some(dir) => overrides.text("data.dir", dir.to_string_lossy()),
             None => overrides,
         };
-        Ok(ag_config::load(Inputs { config_file: cli.config.as_deref(), env: &env, flags: &overrides })?)
+        Ok(ag_config::load(Inputs {
+            config_file: cli.config.as_deref(),
+            env: &env,
+            flags: &overrides,
+        })?)
     };
     match cli.command {
         Command::Serve(args) => {
@@ -85,11 +89,19 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Config { command } => {
             let loaded = load(Overrides::default())?;
-            let token = cli.connection.token.clone().or_else(|| tokens::local(&loaded.config));
+            let token = cli
+                .connection
+                .token
+                .clone()
+                .or_else(|| tokens::local(&loaded.config));
             config_cmd::run(command, loaded, &cli.connection, token).await
         }
         Command::Client(command) => {
-            let local = || load(Overrides::default()).ok().and_then(|loaded| tokens::local(&loaded.config));
+            let local = || {
+                load(Overrides::default())
+                    .ok()
+                    .and_then(|loaded| tokens::local(&loaded.config))
+            };
             let token = cli.connection.token.clone().or_else(local);
             client::run(command, &cli.connection, token).await
         }

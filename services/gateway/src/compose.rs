@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ag_agents::ReactAgent;
-use ag_api::{CodeService, Extensions, ModelServices};
+use ag_api::{CodeService, Extensions, ModelServices, StoredProfiles};
 use ag_artifacts::{BlobStore, LocalBlobs};
 use ag_config::{Config, DbSync, EnvSource, StoreBackend};
 use ag_effects::{
@@ -43,7 +43,9 @@ pub(crate) struct Platform {
 /// Builds the platform of the embedded mode.
 pub(crate) async fn embedded(config: &Config, env: &EnvSource) -> anyhow::Result<Platform> {
     if config.store_backend() != StoreBackend::Sqlite {
-        bail!("this build serves the embedded store only: unset ABSTRACTGATEWAY_DATABASE_URL and ABSTRACTGATEWAY_STORE_BACKEND");
+        bail!(
+            "this build serves the embedded store only: unset ABSTRACTGATEWAY_DATABASE_URL and ABSTRACTGATEWAY_STORE_BACKEND"
+        );
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGen> = Arc::new(SystemIds);
@@ -52,9 +54,15 @@ pub(crate) async fn embedded(config: &Config, env: &EnvSource) -> anyhow::Result
     let blobs: Arc<dyn BlobStore> = Arc::new(LocalBlobs::new(config.data_path("blobs")));
 
     let table = Arc::new(CapabilityTable::built_in());
-    let directory = providers(config, table.clone())?;
+    let directory = providers(config, store.clone(), table.clone())?;
     let levels = RouteLevels::Single;
-    let routes = Arc::new(CapabilityRoutes::new(store.clone(), table.clone(), clock.clone(), levels, None));
+    let routes = Arc::new(CapabilityRoutes::new(
+        store.clone(),
+        table.clone(),
+        clock.clone(),
+        levels,
+        None,
+    ));
     let resolver = ModelResolver::new(routes.clone(), directory.clone());
     let catalogues = Arc::new(Catalogues::new(directory, store.clone(), table));
     let defaults: Arc<dyn ModelDefaults> = routes;
@@ -73,14 +81,29 @@ pub(crate) async fn embedded(config: &Config, env: &EnvSource) -> anyhow::Result
         max_attachment_bytes: config.limits.attachment_bytes(),
     });
     let effects = EffectRegistry::default()
-        .with(EffectKind::LlmCall, Arc::new(LlmCall::new(resolver.clone(), llm_settings(config))))
-        .with(EffectKind::ModelResidency, Arc::new(ModelResidency::new(resolver.clone())))
+        .with(
+            EffectKind::LlmCall,
+            Arc::new(LlmCall::new(resolver.clone(), llm_settings(config))),
+        )
+        .with(
+            EffectKind::ModelResidency,
+            Arc::new(ModelResidency::new(resolver.clone())),
+        )
         .with(EffectKind::ToolCalls, tools.clone())
-        .with(EffectKind::StartSubworkflow, Arc::new(handlers::StartSubworkflow::new(defaults.clone())))
+        .with(
+            EffectKind::StartSubworkflow,
+            Arc::new(handlers::StartSubworkflow::new(defaults.clone())),
+        )
         .with(EffectKind::EmitEvent, Arc::new(handlers::EmitEvent))
         .with(EffectKind::VarsQuery, Arc::new(handlers::VarsQuery));
     let limits = ag_bundles::Limits::default();
-    let workflows = Workflows::new(store.clone(), blobs.clone(), Arc::new(ag_nodes::Registry), Arc::new(ReactAgent), limits);
+    let workflows = Workflows::new(
+        store.clone(),
+        blobs.clone(),
+        Arc::new(ag_nodes::Registry),
+        Arc::new(ReactAgent),
+        limits,
+    );
     let deps = Arc::new(Deps {
         store,
         blobs,
@@ -101,13 +124,22 @@ pub(crate) async fn embedded(config: &Config, env: &EnvSource) -> anyhow::Result
         locale: locale(env),
     });
     let extensions = Extensions::default()
-        .with(ModelServices { resolver, secrets: None })
+        .with(ModelServices {
+            resolver,
+            secrets: None,
+        })
         .with(CodeService(sandbox));
     let settings = RunSettings {
         prompt_cache: config.execution.prompt_cache,
         max_attachment_bytes: config.limits.max_attachment_bytes,
     };
-    Ok(Platform { store: sqlite, deps, defaults, settings, extensions })
+    Ok(Platform {
+        store: sqlite,
+        deps,
+        defaults,
+        settings,
+        extensions,
+    })
 }
 
 async fn open_sqlite(config: &Config) -> anyhow::Result<Arc<SqliteStore>> {
@@ -116,16 +148,30 @@ async fn open_sqlite(config: &Config) -> anyhow::Result<Arc<SqliteStore>> {
         DbSync::Full => Synchronous::Full,
         DbSync::Normal => Synchronous::Normal,
     };
-    SqliteStore::open(options).await.with_context(|| format!("cannot open the store in {}", config.data.dir.display()))
+    SqliteStore::open(options)
+        .await
+        .with_context(|| format!("cannot open the store in {}", config.data.dir.display()))
 }
 
-fn providers(config: &Config, table: Arc<CapabilityTable>) -> anyhow::Result<Arc<dyn ProviderDirectory>> {
+fn providers(
+    config: &Config,
+    store: Arc<dyn Store>,
+    table: Arc<CapabilityTable>,
+) -> anyhow::Result<Arc<dyn ProviderDirectory>> {
     let providers = OpenAiProviders::new(OpenAiSettings::default(), table).context("cannot set up TLS")?;
     let lookup = |name: &str| {
         let plain = config.providers.get(name).map(str::to_owned);
-        plain.or_else(|| config.providers.secret(name).map(|secret| secret.expose_secret().to_owned()))
+        plain.or_else(|| {
+            config
+                .providers
+                .secret(name)
+                .map(|secret| secret.expose_secret().to_owned())
+        })
     };
-    Ok(Arc::new(EnvironmentDirectory::new(ProviderSettings::from_lookup(lookup), Arc::new(providers))))
+    // No key encrypts stored secrets yet, so connections that hold one cannot be made.
+    let profiles = StoredProfiles::new(store, None, true);
+    let directory = EnvironmentDirectory::new(ProviderSettings::from_lookup(lookup), Arc::new(providers));
+    Ok(Arc::new(directory.with_profiles(Arc::new(profiles))))
 }
 
 fn llm_settings(config: &Config) -> LlmCallSettings {
@@ -141,16 +187,27 @@ fn workspaces(config: &Config) -> anyhow::Result<Workspaces> {
     if config.client_scope_overrides() {
         return Ok(Workspaces::open(&home));
     }
-    let roots: Vec<PathBuf> = config.workspace.dir.iter().cloned().collect();
+    let root = match &config.workspace.dir {
+        Some(dir) => dir.clone(),
+        None => std::env::current_dir().context("the working directory is gone")?,
+    };
+    let roots: Vec<PathBuf> = vec![root];
     Ok(Workspaces::confined(&home, &roots))
 }
 
 fn tools(config: &Config, env: &EnvSource, workspaces: Workspaces) -> anyhow::Result<Arc<ToolCallsEffect>> {
     // In single-token mode every caller is the operator, whose tools may reach local services (architecture D15a).
-    let http = ToolContext::http_client(OutboundPolicy::operator()).context("cannot set up HTTP for tools")?;
+    let http =
+        ToolContext::http_client(OutboundPolicy::operator()).context("cannot set up HTTP for tools")?;
     let endpoint = Url::parse(DuckDuckGo::ENDPOINT).context("search endpoint")?;
     let search: Arc<dyn SearchEngine> = Arc::new(DuckDuckGo::new(http.clone(), endpoint));
-    let toolbox = Toolbox::new(ExecPolicy::allowed(env.iter().map(|(name, value)| (name.to_owned(), value.to_owned()))), Some(search));
+    let toolbox = Toolbox::new(
+        ExecPolicy::allowed(
+            env.iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        ),
+        Some(search),
+    );
     let mode = ToolMode::parse(&config.execution.tool_mode);
     let mut settings = ToolSettings::new(mode, http, workspaces);
     settings.max_attachment_bytes = config.limits.attachment_bytes();
@@ -160,6 +217,10 @@ fn tools(config: &Config, env: &EnvSource, workspaces: Workspaces) -> anyhow::Re
 
 /// The machine's locale without encoding (`en_US`); empty when none is set.
 fn locale(env: &EnvSource) -> String {
-    let set = ["LC_ALL", "LANG"].iter().filter_map(|name| env.get(name)).find(|value| !value.is_empty());
-    set.map(|value| value.split('.').next().unwrap_or_default().to_owned()).unwrap_or_default()
+    let set = ["LC_ALL", "LANG"]
+        .iter()
+        .filter_map(|name| env.get(name))
+        .find(|value| !value.is_empty());
+    set.map(|value| value.split('.').next().unwrap_or_default().to_owned())
+        .unwrap_or_default()
 }

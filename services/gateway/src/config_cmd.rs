@@ -88,7 +88,14 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     match command {
         ConfigCommand::Status { json } => status(&loaded, json)?,
-        ConfigCommand::Init { env_file, force, auth_token, allowed_origins, flows_dir, tool_mode } => {
+        ConfigCommand::Init {
+            env_file,
+            force,
+            auth_token,
+            allowed_origins,
+            flows_dir,
+            tool_mode,
+        } => {
             let settings = init::Settings {
                 token: auth_token,
                 allowed_origins,
@@ -101,11 +108,26 @@ pub(crate) async fn run(
         ConfigCommand::Check => check(&loaded)?,
         ConfigCommand::Print => write!(std::io::stdout().lock(), "{}", loaded.config.redacted_toml())?,
         ConfigCommand::Schema => {
-            writeln!(std::io::stdout().lock(), "{}", serde_json::to_string_pretty(&Config::schema())?)?;
+            writeln!(
+                std::io::stdout().lock(),
+                "{}",
+                serde_json::to_string_pretty(&Config::schema())?
+            )?;
         }
         ConfigCommand::Defaults { json } => defaults::list(connection, token, json).await?,
-        ConfigCommand::SetDefault { route, provider, model, base_url, option } => {
-            let change = defaults::Change { provider, model, base_url, options: option };
+        ConfigCommand::SetDefault {
+            route,
+            provider,
+            model,
+            base_url,
+            option,
+        } => {
+            let change = defaults::Change {
+                provider,
+                model,
+                base_url,
+                options: option,
+            };
             defaults::set(connection, token, &route, &change).await?;
         }
         ConfigCommand::ClearDefault { route } => defaults::clear(connection, token, &route).await?,
@@ -150,10 +172,18 @@ fn status(loaded: &Loaded, json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     writeln!(out, "data directory  {}", config.data.dir.display())?;
-    let flows = config.workflows.flows_dir.as_ref().map_or_else(|| "(shipped bundles)".to_owned(), |dir| dir.display().to_string());
+    let flows = config
+        .workflows
+        .flows_dir
+        .as_ref()
+        .map_or_else(|| "(shipped bundles)".to_owned(), |dir| dir.display().to_string());
     writeln!(out, "bundles         {flows}")?;
     writeln!(out, "store           {:?}", config.store_backend())?;
-    writeln!(out, "token           {}", if has_token { "configured" } else { "not configured" })?;
+    writeln!(
+        out,
+        "token           {}",
+        if has_token { "configured" } else { "not configured" }
+    )?;
     writeln!(out, "tool mode       {}", config.execution.tool_mode)?;
     writeln!(out, "next            {next}")?;
     Ok(())

@@ -31,7 +31,10 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the last words of a command go to the terminal")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the last words of a command go to the terminal"
+)]
 fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("abstractgateway: {error:#}");
     ExitCode::FAILURE

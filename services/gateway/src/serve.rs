@@ -46,13 +46,23 @@ pub(crate) async fn run(loaded: Loaded, env: &EnvSource, args: &ServeArgs) -> an
     let access = access(&config)?;
     let platform = compose::embedded(&config, env).await?;
     let flows_dir = config.workflows.flows_dir.as_deref();
-    install_flows_dir(&platform.deps, &TenantScope::root(), flows_dir, ShippedBundles::Install)
-        .await
-        .context("cannot install the bundles of the flows directory")?;
+    install_flows_dir(
+        &platform.deps,
+        &TenantScope::root(),
+        flows_dir,
+        ShippedBundles::Install,
+    )
+    .await
+    .context("cannot install the bundles of the flows directory")?;
 
     let shutdown = CancellationToken::new();
     let (runner, local) = start_runner(&config, &platform, &shutdown).await?;
-    let starter = Arc::new(Starter::new(platform.deps.clone(), platform.defaults.clone(), platform.settings.clone(), local));
+    let starter = Arc::new(Starter::new(
+        platform.deps.clone(),
+        platform.defaults.clone(),
+        platform.settings.clone(),
+        local,
+    ));
     let state = AppState::new(Services {
         config: config.clone(),
         starter,
@@ -69,7 +79,9 @@ pub(crate) async fn run(loaded: Loaded, env: &EnvSource, args: &ServeArgs) -> an
     let ops = ops_listener(&config, &state).await?;
     announce(&config, &access, address, args)?;
     let signals = tokio::spawn(watch_signals(shutdown.clone()));
-    ag_api::serve(state, listener, shutdown.clone()).await.context("the HTTP listener failed")?;
+    ag_api::serve(state, listener, shutdown.clone())
+        .await
+        .context("the HTTP listener failed")?;
 
     if let Some(runner) = runner {
         runner.await.context("the runner panicked")?;
@@ -78,13 +90,20 @@ pub(crate) async fn run(loaded: Loaded, env: &EnvSource, args: &ServeArgs) -> an
         ops.abort();
     }
     signals.abort();
-    platform.store.close().await.context("the store did not close cleanly")?;
+    platform
+        .store
+        .close()
+        .await
+        .context("the store did not close cleanly")?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn telemetry(config: &Config) -> anyhow::Result<TelemetryGuard> {
     let options = LogOptions {
-        filter: filter_text(&config.telemetry.log_level, config.telemetry.log_filter.as_deref()),
+        filter: filter_text(
+            &config.telemetry.log_level,
+            config.telemetry.log_filter.as_deref(),
+        ),
         format: match config.telemetry.log_format {
             LogFormat::Auto => ag_telemetry::LogFormat::Auto,
             LogFormat::Text => ag_telemetry::LogFormat::Text,
@@ -132,8 +151,15 @@ fn audit(config: &Config) -> anyhow::Result<Arc<dyn AuditSink>> {
         return Ok(Arc::new(NoAudit));
     }
     let keep = usize::try_from(config.audit.rotations).unwrap_or(usize::MAX);
-    let file = AuditFile::new(config.audit_file(), config.audit.max_bytes, keep, jiff::Timestamp::now);
-    Ok(Arc::new(QueuedAudit::start(file, AUDIT_QUEUE).context("cannot start the audit log")?))
+    let file = AuditFile::new(
+        config.audit_file(),
+        config.audit.max_bytes,
+        keep,
+        jiff::Timestamp::now,
+    );
+    Ok(Arc::new(
+        QueuedAudit::start(file, AUDIT_QUEUE).context("cannot start the audit log")?,
+    ))
 }
 
 async fn start_runner(
@@ -146,7 +172,9 @@ async fn start_runner(
     }
     let options = RunnerOptions {
         pool: config.runner.pool.as_str().into(),
-        slots: usize::try_from(config.runner.slots).unwrap_or(usize::MAX).clamp(1, 100_000),
+        slots: usize::try_from(config.runner.slots)
+            .unwrap_or(usize::MAX)
+            .clamp(1, 100_000),
         node: format!("pid {}", std::process::id()),
         drain: Duration::from_secs(20),
     };
@@ -170,7 +198,9 @@ async fn bind(host: &str, port: u16) -> anyhow::Result<TcpListener> {
 }
 
 async fn ops_listener(config: &Config, state: &AppState) -> anyhow::Result<Option<JoinHandle<()>>> {
-    let Some(port) = config.telemetry.metrics_port else { return Ok(None) };
+    let Some(port) = config.telemetry.metrics_port else {
+        return Ok(None);
+    };
     let listener = bind(&config.telemetry.metrics_addr, port).await?;
     let state = state.clone();
     Ok(Some(tokio::spawn(async move {
@@ -186,9 +216,9 @@ fn announce(config: &Config, access: &Access, address: SocketAddr, args: &ServeA
     if let Some(path) = &args.address_file {
         // Written whole and then renamed, so that a waiting script never reads half an address.
         let temporary = path.with_extension("tmp");
-        std::fs::write(&temporary, format!("{url}\n")).and_then(|()| std::fs::rename(&temporary, path)).with_context(|| {
-            format!("cannot write {}", path.display())
-        })?;
+        std::fs::write(&temporary, format!("{url}\n"))
+            .and_then(|()| std::fs::rename(&temporary, path))
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     let mut out = std::io::stdout().lock();
     writeln!(out, "AbstractGateway {} on {url}", env!("CARGO_PKG_VERSION"))?;
@@ -215,7 +245,8 @@ async fn watch_signals(shutdown: CancellationToken) {
 #[cfg(unix)]
 async fn wait_for_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("cannot listen for signals");
         return std::future::pending().await;
     };

@@ -9,10 +9,15 @@ pub(crate) struct Tools;
 
 impl ToolCatalogue for Tools {
     fn spec(&self, name: &str) -> Option<Value> {
-        catalogue::find(name).or_else(|| catalogue::find_built_in(name)).map(|spec| spec.model())
+        catalogue::find(name)
+            .or_else(|| catalogue::find_built_in(name))
+            .map(|spec| spec.model())
     }
 
     fn names(&self) -> Vec<String> {
-        catalogue::specs().iter().map(|spec| spec.name.to_string()).collect()
+        catalogue::specs()
+            .iter()
+            .map(|spec| spec.name.to_string())
+            .collect()
     }
 }

@@ -12,7 +12,16 @@ use tokio::{process::Command, task::JoinSet};
 use crate::{FakeUpstream, Gateway, Options, binary, report};
 
 /// Vectors that are not run, as name patterns, each with the reason beside it. Empty means all.
-pub const SKIPPED: &[&str] = &[];
+pub const SKIPPED: &[&str] = &[
+    // The knowledge graph, span memory and generated media have no effect handlers yet: their steps fail and say so.
+    "kg-*",
+    "memory-*",
+    "media-generate-image",
+    "media-generate-voice",
+    "media-voice-transcribe",
+    // PDF files are neither written nor read yet.
+    "pdf-roundtrip",
+];
 
 /// Upper bound of one profile's run.
 const LIMIT: Duration = Duration::from_secs(200);

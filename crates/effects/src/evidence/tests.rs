@@ -175,6 +175,7 @@ async fn a_full_disk_leaves_a_warning() {
     let world = World::new(vec![]);
     let stored = batch(json!([{"call_id": "c", "name": "web_search", "success": true, "output": "text"}]));
     let ctx = EffectCtx {
+        depth: 0,
         blobs: &Full,
         ..world.ctx()
     };

@@ -121,7 +121,11 @@ fn envelope(ctx: &EffectCtx<'_>, request: &EffectRequest, name: &str, scope: &st
 
 /// The name in an event key `evt:<scope>:<scope id>:<name>`; a key that somebody chose freely is its own name.
 fn event_name(key: &str) -> &str {
-    if key.starts_with("evt:") { key.rsplit_once(':').map_or(key, |(_, name)| name) } else { key }
+    if key.starts_with("evt:") {
+        key.rsplit_once(':').map_or(key, |(_, name)| name)
+    } else {
+        key
+    }
 }
 
 /// The payload of an event: an object as it is, anything else as `{"value": …}`.

@@ -18,6 +18,9 @@ const WORKSPACE_KEYS: [&str; 4] = [
     "workspace_ignored_paths",
 ];
 
+/// Deepest nesting of child runs: a flow that starts itself ends here instead of filling the store.
+const MAX_DEPTH: u32 = 100;
+
 /// The handler.
 pub struct StartSubworkflow {
     defaults: Arc<dyn ModelDefaults>,
@@ -55,6 +58,11 @@ impl EffectHandler for StartSubworkflow {
         };
         if id.is_empty() {
             return fail("start_subworkflow requires payload.workflow_id".to_owned());
+        }
+        if ctx.depth >= MAX_DEPTH {
+            return fail(format!(
+                "Subworkflow nesting is too deep (more than {MAX_DEPTH} levels)"
+            ));
         }
         let workflow = match ctx.workflows.resolve(ctx.scope, id, ctx.bundle_sha256).await {
             Ok(Some(workflow)) => workflow,
@@ -162,6 +170,7 @@ impl StartSubworkflow {
             state,
             RunAux {
                 report_traces: traces,
+                depth: ctx.depth + 1,
                 ..RunAux::default()
             },
         )

@@ -140,6 +140,14 @@ impl Link {
             .collect::<Result<Vec<_>, _>>()
             // The text may hold a password; the position in the list must do.
             .map_err(|_| NatsError::Address)?;
+        // The library does not take them from the address.
+        if let Some(server) = servers.iter().find(|server| server.has_user_pass()) {
+            let user = server.username().unwrap_or_default().to_owned();
+            connect = match server.password() {
+                Some(password) => connect.user_and_password(user, password.to_owned()),
+                None => connect.token(user),
+            };
+        }
         let client = timeout(REQUEST, connect.connect(servers))
             .await
             .map_err(|_| NatsError::Timeout("connect"))?

@@ -13,13 +13,14 @@ use async_nats::jetstream::{
     consumer::{PullConsumer, pull::Batch},
 };
 use async_trait::async_trait;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use tokio::{
     sync::watch,
     time::{Instant, timeout, timeout_at},
 };
 
 use super::{
+    NatsError,
     link::{Link, REQUEST},
     publisher::Publisher,
     wire,
@@ -33,7 +34,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The same for what is there already.
 const FETCH: Duration = Duration::from_millis(500);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
-const LAST_RETRY: Duration = Duration::from_secs(2);
+const LAST_RETRY: Duration = Duration::from_secs(1);
 
 pub(super) struct NatsWakeUps {
     link: Arc<Link>,
@@ -41,6 +42,10 @@ pub(super) struct NatsWakeUps {
     pool: Arc<str>,
     epoch: watch::Receiver<u64>,
     consumer: Option<PullConsumer>,
+    /// An attempt to get the consumer.
+    opening: Option<BoxFuture<'static, Result<PullConsumer, NatsError>>>,
+    /// Earliest time of the next attempt after a failure.
+    retry_at: Instant,
     pull: Option<Pull>,
     /// Acknowledged and not yet handed out.
     ready: VecDeque<RunKey>,
@@ -74,6 +79,8 @@ impl NatsWakeUps {
             publisher,
             pool,
             consumer: None,
+            opening: None,
+            retry_at: Instant::now(),
             pull: None,
             ready: VecDeque::new(),
             absent: false,
@@ -84,7 +91,9 @@ impl NatsWakeUps {
     /// The bell is away. Said once; then the caller looks for candidates at its own pace until it is back.
     fn away(&mut self) -> Step {
         self.consumer = None;
+        self.opening = None;
         self.pull = None;
+        self.retry_at = Instant::now() + self.backoff.pause();
         self.link.health.set_pulling(false);
         match std::mem::replace(&mut self.absent, true) {
             false => Step::Look,
@@ -92,6 +101,8 @@ impl NatsWakeUps {
         }
     }
 
+    /// One step towards a consumer. Pause and attempt outlive a call: a caller that looks for candidates every quarter
+    /// of a second must not keep the bell away by it.
     async fn connect(&mut self) -> Step {
         if !self.link.connected() {
             if !self.absent {
@@ -101,11 +112,25 @@ impl NatsWakeUps {
             let _ = timeout(LAST_RETRY, self.epoch.changed()).await;
             return Step::Again;
         }
-        self.epoch.mark_unchanged();
-        if self.absent {
-            tokio::time::sleep(self.backoff.pause()).await;
+        if self.absent && self.opening.is_none() {
+            tokio::time::sleep_until(self.retry_at).await;
         }
-        match self.link.consumer(&self.pool).await {
+        let opening = match &mut self.opening {
+            Some(opening) => opening,
+            None => {
+                self.epoch.mark_unchanged();
+                let (link, pool) = (self.link.clone(), self.pool.clone());
+                let open = async move { link.consumer(&pool).await };
+                self.opening.insert(open.boxed())
+            }
+        };
+        let opened = tokio::select! {
+            biased;
+            Ok(()) = self.epoch.changed() => return self.away(),
+            opened = opening => opened,
+        };
+        self.opening = None;
+        match opened {
             Ok(consumer) => {
                 self.consumer = Some(consumer);
                 self.link.health.set_pulling(true);

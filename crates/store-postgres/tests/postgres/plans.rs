@@ -154,8 +154,11 @@ async fn no_plan_walks_a_table_or_an_index() {
         .filter(|(table, scans)| **scans > before.0[*table])
         .collect();
     assert!(walked.is_empty(), "sequential scans: {walked:?}");
-    for (index, read) in &after.1 {
-        let read = read - before.1[index];
-        assert!(read < OTHERS / 2, "{index}: {read} rows in {ROUNDS} rounds");
-    }
+    let read: Vec<_> = after
+        .1
+        .iter()
+        .map(|(index, read)| (index, read - before.1[index]))
+        .filter(|(_, read)| *read > OTHERS / 2)
+        .collect();
+    assert!(read.is_empty(), "index rows read in {ROUNDS} rounds: {read:?}");
 }

@@ -213,9 +213,11 @@ impl Roots {
     }
 }
 
-/// Real as far as it exists, by name otherwise.
+/// Real as far as it exists, by name otherwise. A relative path counts from the working directory: without its
+/// leading part it would be an empty prefix, which every path begins with.
 fn settle(path: &Path) -> PathBuf {
-    let named = absolute(path);
+    let full = std::path::absolute(path).unwrap_or_else(|_| Path::new("/nonexistent").join(path));
+    let named = absolute(&full);
     real_path(&named).unwrap_or(named)
 }
 
@@ -240,6 +242,14 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    /// A relative root must not become an empty prefix, below which everything lies.
+    #[test]
+    fn a_relative_root_confines() {
+        let roots = Roots::new(Path::new("."));
+        assert!(roots.resolve("/etc/passwd").is_err());
+        assert!(roots.resolve("Cargo.toml").is_ok());
+    }
 
     struct Place {
         _dir: tempfile::TempDir,

@@ -16,12 +16,19 @@ pub(crate) struct Api {
 impl Api {
     pub(crate) fn new(url: &str, token: Option<String>) -> anyhow::Result<Self> {
         // The person at this terminal chose the address: nothing is refused.
-        let http = ag_outbound::client(&OutboundPolicy::operator(), &ClientOptions::default()).context("HTTP client")?;
-        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token })
+        let http = ag_outbound::client(&OutboundPolicy::operator(), &ClientOptions::default())
+            .context("HTTP client")?;
+        Ok(Self {
+            http,
+            base: url.trim_end_matches('/').to_owned(),
+            token,
+        })
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}/api/gateway{path}", self.base));
+        let request = self
+            .http
+            .request(method, format!("{}/api/gateway{path}", self.base));
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -30,7 +37,11 @@ impl Api {
 
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let response = request.send().await.map_err(|error| {
-            anyhow!("cannot reach the gateway at {}: {}\nIs it running? Start one with `abstractgateway serve`.", self.base, root_cause(&error))
+            anyhow!(
+                "cannot reach the gateway at {}: {}\nIs it running? Start one with `abstractgateway serve`.",
+                self.base,
+                root_cause(&error)
+            )
         })?;
         let status = response.status();
         if status.is_success() {
@@ -41,7 +52,11 @@ impl Api {
     }
 
     async fn json(&self, request: RequestBuilder) -> anyhow::Result<Value> {
-        self.send(request).await?.json().await.context("the answer is not JSON")
+        self.send(request)
+            .await?
+            .json()
+            .await
+            .context("the answer is not JSON")
     }
 
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
@@ -63,13 +78,17 @@ impl Api {
     /// Installs a bundle file; an installed one of the same version is replaced.
     pub(crate) async fn upload(&self, name: String, bytes: Vec<u8>) -> anyhow::Result<Value> {
         let file = reqwest::multipart::Part::bytes(bytes).file_name(name);
-        let form = reqwest::multipart::Form::new().text("overwrite", "true").part("file", file);
-        self.json(self.request(Method::POST, "/bundles/upload").multipart(form)).await
+        let form = reqwest::multipart::Form::new()
+            .text("overwrite", "true")
+            .part("file", file);
+        self.json(self.request(Method::POST, "/bundles/upload").multipart(form))
+            .await
     }
 
     /// Opens the ledger stream of a run after a cursor.
     pub(crate) async fn stream(&self, run: &str, after: i64) -> anyhow::Result<Response> {
-        self.send(self.request(Method::GET, &format!("/runs/{run}/ledger/stream?after={after}"))).await
+        self.send(self.request(Method::GET, &format!("/runs/{run}/ledger/stream?after={after}")))
+            .await
     }
 
     /// Posts a command under a fresh id.
@@ -100,9 +119,17 @@ fn explain(status: StatusCode, body: &str) -> String {
             .map(|problem| {
                 let place: Vec<String> = problem["loc"]
                     .as_array()
-                    .map(|loc| loc.iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect())
+                    .map(|loc| {
+                        loc.iter()
+                            .map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned))
+                            .collect()
+                    })
                     .unwrap_or_default();
-                format!("{}: {}", place.join("."), problem["msg"].as_str().unwrap_or("invalid"))
+                format!(
+                    "{}: {}",
+                    place.join("."),
+                    problem["msg"].as_str().unwrap_or("invalid")
+                )
             })
             .collect::<Vec<_>>()
             .join("\n"),
@@ -110,7 +137,9 @@ fn explain(status: StatusCode, body: &str) -> String {
     };
     let hint = match status {
         StatusCode::UNAUTHORIZED => "\nGive the token with --token or ABSTRACTGATEWAY_AUTH_TOKEN.",
-        StatusCode::NOT_FOUND => "\n`abstractgateway ps` lists runs, `abstractgateway bundles` what can be started.",
+        StatusCode::NOT_FOUND => {
+            "\n`abstractgateway ps` lists runs, `abstractgateway bundles` what can be started."
+        }
         _ => "",
     };
     format!("{detail} (HTTP {}){hint}", status.as_u16())

@@ -17,10 +17,20 @@ use super::{
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Connection {
     /// Address of the gateway.
-    #[arg(long, global = true, env = "ABSTRACTGATEWAY_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(
+        long,
+        global = true,
+        env = "ABSTRACTGATEWAY_URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
     pub(crate) url: String,
     /// Bearer token; without it the local token below the data directory is tried.
-    #[arg(long, global = true, env = "ABSTRACTGATEWAY_AUTH_TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "ABSTRACTGATEWAY_AUTH_TOKEN",
+        hide_env_values = true
+    )]
     pub(crate) token: Option<String>,
     /// Plain output.
     #[arg(long, global = true, env = "NO_COLOR", value_parser = clap::builder::BoolishValueParser::new(), default_value = "false", hide = true)]
@@ -97,11 +107,22 @@ pub(crate) enum ClientCommand {
 }
 
 /// Performs a client command.
-pub(crate) async fn run(command: ClientCommand, connection: &Connection, token: Option<String>) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(
+    command: ClientCommand,
+    connection: &Connection,
+    token: Option<String>,
+) -> anyhow::Result<ExitCode> {
     let api = Api::new(&connection.url, token)?;
     let mut terminal = Terminal::new(connection.no_color);
     match command {
-        ClientCommand::Run { bundle, flow, input, session, detach, full } => {
+        ClientCommand::Run {
+            bundle,
+            flow,
+            input,
+            session,
+            detach,
+            full,
+        } => {
             let bundle = install_if_file(&api, &mut terminal, bundle).await?;
             let run = start(&api, &bundle, flow, &input, session).await?;
             if detach {
@@ -109,10 +130,19 @@ pub(crate) async fn run(command: ClientCommand, connection: &Connection, token: 
                 return Ok(ExitCode::SUCCESS);
             }
             terminal.line(&terminal.paint(Style::Dim, &format!("run {run}")));
-            Ok(exit_code(Follower::follow(&api, &mut terminal, &run, full).await?))
+            Ok(exit_code(
+                Follower::follow(&api, &mut terminal, &run, full).await?,
+            ))
         }
-        ClientCommand::Watch { run, full } => Ok(exit_code(Follower::follow(&api, &mut terminal, &run, full).await?)),
-        ClientCommand::Answer { run, text, approve, deny } => {
+        ClientCommand::Watch { run, full } => Ok(exit_code(
+            Follower::follow(&api, &mut terminal, &run, full).await?,
+        )),
+        ClientCommand::Answer {
+            run,
+            text,
+            approve,
+            deny,
+        } => {
             answer(&api, &mut terminal, &run, &text.join(" "), approve, deny).await?;
             Ok(ExitCode::SUCCESS)
         }
@@ -147,11 +177,19 @@ async fn install_if_file(api: &Api, terminal: &mut Terminal, bundle: String) -> 
     if !(bundle.ends_with(".flow") && path.is_file()) {
         return Ok(bundle);
     }
-    let bytes = tokio::fs::read(path).await.with_context(|| format!("cannot read {bundle}"))?;
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let bytes = tokio::fs::read(path)
+        .await
+        .with_context(|| format!("cannot read {bundle}"))?;
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let answer = api.upload(name, bytes).await?;
     if answer["gateway_reloaded"] == false {
-        bail!("the bundle was installed but cannot be used: {}", compact(answer.get("gateway_reload_error")));
+        bail!(
+            "the bundle was installed but cannot be used: {}",
+            compact(answer.get("gateway_reload_error"))
+        );
     }
     let reference = answer["bundle_ref"].as_str().unwrap_or_default().to_owned();
     terminal.line(&terminal.paint(Style::Dim, &format!("installed {reference}")));
@@ -179,13 +217,18 @@ async fn start(
         body["session_id"] = session.into();
     }
     let answer = api.post("/runs/start", &body).await?;
-    answer["run_id"].as_str().map(str::to_owned).context("the answer names no run")
+    answer["run_id"]
+        .as_str()
+        .map(str::to_owned)
+        .context("the answer names no run")
 }
 
 fn inputs(pairs: &[String]) -> anyhow::Result<Map<String, Value>> {
     let mut out = Map::new();
     for pair in pairs {
-        let Some((key, text)) = pair.split_once('=') else { bail!("--input wants KEY=VALUE, got '{pair}'") };
+        let Some((key, text)) = pair.split_once('=') else {
+            bail!("--input wants KEY=VALUE, got '{pair}'")
+        };
         let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
         out.insert(key.trim().to_owned(), value);
     }
@@ -209,8 +252,17 @@ async fn answer(
         _ if approval => bail!("this run waits for an approval: use --approve or --deny"),
         _ => json!({"response": text}),
     };
-    let receipt = api.command(&run, "resume", json!({"wait_key": wait["wait_key"], "payload": payload})).await?;
-    terminal.line(&format!("answer accepted (command {})", compact(receipt.get("seq"))));
+    let receipt = api
+        .command(
+            &run,
+            "resume",
+            json!({"wait_key": wait["wait_key"], "payload": payload}),
+        )
+        .await?;
+    terminal.line(&format!(
+        "answer accepted (command {})",
+        compact(receipt.get("seq"))
+    ));
     Ok(())
 }
 
@@ -226,21 +278,37 @@ async fn waiting_run(api: &Api, run: &str) -> anyhow::Result<(String, Value)> {
                 current = child.context("the wait names no child run")?.to_owned();
             }
             Some(_) => return Ok((current, wait)),
-            None => bail!("run {current} is {} and does not wait", compact(summary.get("status"))),
+            None => bail!(
+                "run {current} is {} and does not wait",
+                compact(summary.get("status"))
+            ),
         }
     }
     bail!("the run tree is too deep")
 }
 
-async fn list(api: &Api, terminal: &mut Terminal, status: Option<String>, all: bool, limit: u32) -> anyhow::Result<()> {
-    let status = status.map(|status| format!("&status={status}")).unwrap_or_default();
-    let answer = api.get(&format!("/runs?limit={limit}&root_only={}{status}", !all)).await?;
+async fn list(
+    api: &Api,
+    terminal: &mut Terminal,
+    status: Option<String>,
+    all: bool,
+    limit: u32,
+) -> anyhow::Result<()> {
+    let status = status
+        .map(|status| format!("&status={status}"))
+        .unwrap_or_default();
+    let answer = api
+        .get(&format!("/runs?limit={limit}&root_only={}{status}", !all))
+        .await?;
     let items = answer["items"].as_array().cloned().unwrap_or_default();
     if items.is_empty() {
         terminal.line("no runs");
         return Ok(());
     }
-    let header = format!("{:<36}  {:<9}  {:<19}  {:>7}  WORKFLOW", "RUN", "STATUS", "UPDATED", "RECORDS");
+    let header = format!(
+        "{:<36}  {:<9}  {:<19}  {:>7}  WORKFLOW",
+        "RUN", "STATUS", "UPDATED", "RECORDS"
+    );
     terminal.line(&terminal.paint(Style::Dim, &header));
     for item in items {
         let status = item["status"].as_str().unwrap_or_default();
@@ -251,12 +319,19 @@ async fn list(api: &Api, terminal: &mut Terminal, status: Option<String>, all: b
             "running" => Style::Cyan,
             _ => Style::Dim,
         };
-        let waits = item.pointer("/waiting/reason").and_then(Value::as_str).map(|r| format!(" ({r})")).unwrap_or_default();
+        let waits = item
+            .pointer("/waiting/reason")
+            .and_then(Value::as_str)
+            .map(|r| format!(" ({r})"))
+            .unwrap_or_default();
         terminal.line(&format!(
             "{:<36}  {}  {:<19}  {:>7}  {}{}",
             item["run_id"].as_str().unwrap_or_default(),
             terminal.paint(style, &format!("{status:<9}")),
-            item["updated_at"].as_str().and_then(|t| t.get(..19)).unwrap_or_default(),
+            item["updated_at"]
+                .as_str()
+                .and_then(|t| t.get(..19))
+                .unwrap_or_default(),
             compact(item.get("ledger_len")),
             item["workflow_id"].as_str().unwrap_or_default(),
             terminal.paint(Style::Dim, &waits),
@@ -273,7 +348,11 @@ async fn bundles(api: &Api, terminal: &mut Terminal) -> anyhow::Result<()> {
             let name = entry["name"].as_str().unwrap_or_default();
             let flow = entry["flow_id"].as_str().unwrap_or_default();
             let text = entry["description"].as_str().unwrap_or_default();
-            terminal.line(&format!("{}  {name} ({flow})  {}", terminal.paint(Style::Bold, reference), terminal.paint(Style::Dim, text)));
+            terminal.line(&format!(
+                "{}  {name} ({flow})  {}",
+                terminal.paint(Style::Bold, reference),
+                terminal.paint(Style::Dim, text)
+            ));
         }
     }
     Ok(())
@@ -287,7 +366,10 @@ mod tests {
     fn inputs_are_json_where_they_can_be() {
         let pairs = ["a=1", "b=text", "c={\"d\":[true]}", "e=", "f=x=y"].map(str::to_owned);
         let read = inputs(&pairs).expect("well formed");
-        assert_eq!(Value::Object(read), json!({"a": 1, "b": "text", "c": {"d": [true]}, "e": "", "f": "x=y"}));
+        assert_eq!(
+            Value::Object(read),
+            json!({"a": 1, "b": "text", "c": {"d": [true]}, "e": "", "f": "x=y"})
+        );
         assert!(inputs(&["oops".to_owned()]).is_err());
     }
 }

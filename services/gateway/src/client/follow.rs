@@ -11,8 +11,7 @@ use tokio::sync::mpsc;
 
 use super::{
     api::Api,
-    ask,
-    render,
+    ask, render,
     sse::{Event, Events},
     term::{Style, Terminal},
 };
@@ -54,7 +53,12 @@ pub(crate) struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    pub(crate) async fn follow(api: &'a Api, terminal: &'a mut Terminal, run: &str, full: bool) -> anyhow::Result<FollowEnd> {
+    pub(crate) async fn follow(
+        api: &'a Api,
+        terminal: &'a mut Terminal,
+        run: &str,
+        full: bool,
+    ) -> anyhow::Result<FollowEnd> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let mut follower = Follower {
             api,
@@ -90,7 +94,14 @@ impl<'a> Follower<'a> {
                             Event::Done => None,
                         };
                         let done = event.is_none();
-                        if sender.send(Message { run: run.clone(), event }).is_err() || done {
+                        if sender
+                            .send(Message {
+                                run: run.clone(),
+                                event,
+                            })
+                            .is_err()
+                            || done
+                        {
                             return;
                         }
                     }
@@ -142,7 +153,10 @@ impl<'a> Follower<'a> {
         let depth = self.depth.get(run).copied().unwrap_or(0);
         let step = record["step_id"].as_str().unwrap_or_default().to_owned();
         if record["status"] == "started" {
-            let kind = record.pointer("/effect/type").and_then(Value::as_str).unwrap_or_default();
+            let kind = record
+                .pointer("/effect/type")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             let model = record.pointer("/effect/payload/model").and_then(Value::as_str);
             let what = match kind {
                 "llm_call" => format!("{} is thinking", model.unwrap_or("the model")),
@@ -173,7 +187,8 @@ impl<'a> Follower<'a> {
 
     /// Asks the person, if the run still waits for one.
     async fn waiting(&mut self, run: &str, wait: &Value) -> anyhow::Result<Option<FollowEnd>> {
-        if wait["reason"] != "user" || wait.pointer("/details/kind").and_then(Value::as_str) == Some("pause") {
+        if wait["reason"] != "user" || wait.pointer("/details/kind").and_then(Value::as_str) == Some("pause")
+        {
             return Ok(None);
         }
         let key = wait["wait_key"].as_str().unwrap_or_default().to_owned();
@@ -190,21 +205,35 @@ impl<'a> Follower<'a> {
         if !self.answered.insert(format!("{run} {}", summary["updated_at"])) {
             return Ok(None);
         }
-        let Some(answer) = ask::ask(self.terminal, wait).await? else { return Ok(Some(FollowEnd::Waiting)) };
-        self.api.command(run, "resume", serde_json::json!({"wait_key": key, "payload": answer})).await?;
+        let Some(answer) = ask::ask(self.terminal, wait).await? else {
+            return Ok(Some(FollowEnd::Waiting));
+        };
+        self.api
+            .command(
+                run,
+                "resume",
+                serde_json::json!({"wait_key": key, "payload": answer}),
+            )
+            .await?;
         Ok(None)
     }
 
     async fn finished(&mut self) -> anyhow::Result<FollowEnd> {
         let summary = self.api.get(&format!("/runs/{}", self.root)).await?;
         let status = summary["status"].as_str().unwrap_or_default().to_owned();
-        let soft_failure = self.output.as_ref().is_some_and(|output| output["success"] == false);
+        let soft_failure = self
+            .output
+            .as_ref()
+            .is_some_and(|output| output["success"] == false);
         let (style, end) = match (status.as_str(), soft_failure) {
             ("completed", false) => (Style::Green, FollowEnd::Completed),
             ("completed", true) => (Style::Yellow, FollowEnd::Unsuccessful),
             _ => (Style::Red, FollowEnd::Unsuccessful),
         };
-        let error = summary["error"].as_str().map(|error| format!(": {error}")).unwrap_or_default();
+        let error = summary["error"]
+            .as_str()
+            .map(|error| format!(": {error}"))
+            .unwrap_or_default();
         let line = self.terminal.paint(style, &format!("{status}{error}"));
         self.terminal.line(&line);
         if let Some(output) = self.output.take() {
@@ -221,7 +250,9 @@ impl<'a> Follower<'a> {
 /// What a person wants to see of an output: its answer if it has one, else the JSON, cut to a screenful.
 fn summary_of(output: &Value) -> anyhow::Result<String> {
     const LINES: usize = 24;
-    let answer = ["response", "answer", "message", "text", "content"].iter().find_map(|key| output.get(*key)?.as_str());
+    let answer = ["response", "answer", "message", "text", "content"]
+        .iter()
+        .find_map(|key| output.get(*key)?.as_str());
     if let Some(answer) = answer.filter(|answer| !answer.trim().is_empty()) {
         return Ok(answer.to_owned());
     }
@@ -231,7 +262,11 @@ fn summary_of(output: &Value) -> anyhow::Result<String> {
         return Ok(pretty);
     }
     let head: Vec<&str> = pretty.lines().take(LINES).collect();
-    Ok(format!("{}\n… {} more lines, use --full to see all", head.join("\n"), count - LINES))
+    Ok(format!(
+        "{}\n… {} more lines, use --full to see all",
+        head.join("\n"),
+        count - LINES
+    ))
 }
 
 #[cfg(test)]
@@ -241,9 +276,16 @@ mod tests {
 
     #[test]
     fn outputs_are_summarised() {
-        assert_eq!(summary_of(&json!({"response": "hi", "meta": {}})).expect("text"), "hi");
+        assert_eq!(
+            summary_of(&json!({"response": "hi", "meta": {}})).expect("text"),
+            "hi"
+        );
         assert_eq!(summary_of(&json!({"n": 1})).expect("text"), "{\n  \"n\": 1\n}");
         let long: Vec<u32> = (0..100).collect();
-        assert!(summary_of(&json!({"items": long})).expect("text").ends_with("use --full to see all"));
+        assert!(
+            summary_of(&json!({"items": long}))
+                .expect("text")
+                .ends_with("use --full to see all")
+        );
     }
 }

@@ -11,7 +11,10 @@ const MAX_TEXT: usize = 160;
 pub(crate) fn line(terminal: &Terminal, record: &Value, depth: usize) -> Option<String> {
     let text = |key: &str| record.get(key).and_then(Value::as_str).unwrap_or_default();
     let status = text("status");
-    let kind = record.pointer("/effect/type").and_then(Value::as_str).unwrap_or_default();
+    let kind = record
+        .pointer("/effect/type")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if status == "started" {
         return None;
     }
@@ -20,11 +23,19 @@ pub(crate) fn line(terminal: &Terminal, record: &Value, depth: usize) -> Option<
         ("waiting", _) => ("…", Style::Yellow, wait_text(record)),
         (_, "resume") => ("▶", Style::Cyan, "resumed".to_owned()),
         (_, "emit_event") => return event_line(terminal, record, depth),
-        (_, "") => ("■", Style::Green, format!("output {}", compact(record.pointer("/result/output")))),
+        (_, "") => (
+            "■",
+            Style::Green,
+            format!("output {}", compact(record.pointer("/result/output"))),
+        ),
         (_, "answer_user") => ("»", Style::Bold, answer(record)),
         (_, "llm_call") => ("✓", Style::Magenta, model(record)),
         (_, "tool_calls") => ("✓", Style::Cyan, tools(record)),
-        (_, kind) => ("✓", Style::Green, format!("{kind} {}", compact(record.get("result")))),
+        (_, kind) => (
+            "✓",
+            Style::Green,
+            format!("{kind} {}", compact(record.get("result"))),
+        ),
     };
     let clock = text("ended_at").get(11..19).unwrap_or("        ").to_owned();
     Some(format!(
@@ -38,14 +49,23 @@ pub(crate) fn line(terminal: &Terminal, record: &Value, depth: usize) -> Option<
 }
 
 fn event_line(terminal: &Terminal, record: &Value, depth: usize) -> Option<String> {
-    let name = record.pointer("/result/name").and_then(Value::as_str).unwrap_or_default();
+    let name = record
+        .pointer("/result/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     // The end of the run is announced once, by the follower.
     if name == "abstract.status" {
         return None;
     }
     let delivered = record.pointer("/result/delivered").and_then(Value::as_i64);
-    let reached = delivered.map(|n| format!(" → {n} listener{}", if n == 1 { "" } else { "s" })).unwrap_or_default();
-    let clock = record.get("ended_at").and_then(Value::as_str).and_then(|t| t.get(11..19)).unwrap_or("        ");
+    let reached = delivered
+        .map(|n| format!(" → {n} listener{}", if n == 1 { "" } else { "s" }))
+        .unwrap_or_default();
+    let clock = record
+        .get("ended_at")
+        .and_then(Value::as_str)
+        .and_then(|t| t.get(11..19))
+        .unwrap_or("        ");
     Some(format!(
         "{} {}{} event {name}{reached}",
         terminal.paint(Style::Dim, clock),
@@ -55,12 +75,19 @@ fn event_line(terminal: &Terminal, record: &Value, depth: usize) -> Option<Strin
 }
 
 fn answer(record: &Value) -> String {
-    record.pointer("/result/message").and_then(Value::as_str).unwrap_or_default().to_owned()
+    record
+        .pointer("/result/message")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn model(record: &Value) -> String {
     let result = &record["result"];
-    let name = result["model"].as_str().or_else(|| record.pointer("/effect/payload/model")?.as_str()).unwrap_or("model");
+    let name = result["model"]
+        .as_str()
+        .or_else(|| record.pointer("/effect/payload/model")?.as_str())
+        .unwrap_or("model");
     let tokens = result.pointer("/usage/total_tokens").and_then(Value::as_i64);
     let tokens = tokens.map(|n| format!(", {n} tokens")).unwrap_or_default();
     let said = match result["tool_calls"].as_array().filter(|calls| !calls.is_empty()) {
@@ -68,7 +95,9 @@ fn model(record: &Value) -> String {
             let names: Vec<&str> = calls.iter().filter_map(|call| call["name"].as_str()).collect();
             format!("wants {}", names.join(", "))
         }
-        None => result["content"].as_str().map_or_else(|| compact(result.get("data")), shorten),
+        None => result["content"]
+            .as_str()
+            .map_or_else(|| compact(result.get("data")), shorten),
     };
     format!("{name}{tokens}: {said}")
 }
@@ -82,7 +111,10 @@ fn tools(record: &Value) -> String {
             let name = result["name"].as_str().unwrap_or("tool");
             match result["success"].as_bool() {
                 Some(true) => format!("{name} ✓"),
-                _ => format!("{name} ✗ {}", result["error"].as_str().map(shorten).unwrap_or_default()),
+                _ => format!(
+                    "{name} ✗ {}",
+                    result["error"].as_str().map(shorten).unwrap_or_default()
+                ),
             }
         })
         .collect();
@@ -97,8 +129,16 @@ fn wait_text(record: &Value) -> String {
         }
         "user" => format!("asks: {}", wait["prompt"].as_str().unwrap_or_default()),
         "until" => format!("waits until {}", wait["until"].as_str().unwrap_or_default()),
-        "subworkflow" => format!("runs {}", wait.pointer("/details/sub_workflow_id").and_then(Value::as_str).unwrap_or_default()),
-        "event" => format!("waits for event {}", wait["wait_key"].as_str().unwrap_or_default()),
+        "subworkflow" => format!(
+            "runs {}",
+            wait.pointer("/details/sub_workflow_id")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        ),
+        "event" => format!(
+            "waits for event {}",
+            wait["wait_key"].as_str().unwrap_or_default()
+        ),
         "job" => "waits for an external worker".to_owned(),
         other => format!("waits ({other})"),
     }
@@ -129,15 +169,22 @@ mod tests {
     #[test]
     fn lines_say_what_happened() {
         let terminal = Terminal::new(true);
-        let record = |status: &str, kind: &str, result: Value| {
-            json!({"status": status, "node_id": "n", "ended_at": "2026-01-01T10:20:30+00:00", "effect": {"type": kind, "payload": {}}, "result": result})
-        };
+        let record = |status: &str, kind: &str, result: Value| json!({"status": status, "node_id": "n", "ended_at": "2026-01-01T10:20:30+00:00", "effect": {"type": kind, "payload": {}}, "result": result});
         let show = |record: &Value| line(&terminal, record, 1).unwrap_or_default();
-        assert_eq!(show(&record("completed", "answer_user", json!({"message": "hi"}))), "10:20:30   » n hi");
+        assert_eq!(
+            show(&record("completed", "answer_user", json!({"message": "hi"}))),
+            "10:20:30   » n hi"
+        );
         let asked = json!({"wait": {"reason": "user", "prompt": "Name?"}});
-        assert_eq!(show(&record("waiting", "ask_user", asked)), "10:20:30   … n asks: Name?");
+        assert_eq!(
+            show(&record("waiting", "ask_user", asked)),
+            "10:20:30   … n asks: Name?"
+        );
         assert!(line(&terminal, &record("started", "llm_call", Value::Null), 0).is_none());
         let tools = json!({"results": [{"name": "a", "success": true}, {"name": "b", "success": false, "error": "no"}]});
-        assert_eq!(show(&record("completed", "tool_calls", tools)), "10:20:30   ✓ n a ✓, b ✗ no");
+        assert_eq!(
+            show(&record("completed", "tool_calls", tools)),
+            "10:20:30   ✓ n a ✓, b ✗ no"
+        );
     }
 }

@@ -20,7 +20,10 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) fn new(response: reqwest::Response) -> Self {
-        Self { body: response.bytes_stream().boxed(), buffer: Vec::new() }
+        Self {
+            body: response.bytes_stream().boxed(),
+            buffer: Vec::new(),
+        }
     }
 
     /// The next event; `None` when the connection ended.
@@ -40,7 +43,11 @@ impl Events {
 
 fn parse(frame: &str) -> Option<Event> {
     let field = |name: &str| {
-        frame.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(|rest| rest.trim_start_matches(' ')))
+        frame.lines().find_map(|line| {
+            line.strip_prefix(name)?
+                .strip_prefix(':')
+                .map(|rest| rest.trim_start_matches(' '))
+        })
     };
     match field("event")? {
         "step" => {

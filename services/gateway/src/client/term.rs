@@ -39,12 +39,20 @@ impl Terminal {
     /// Colours only on a terminal, and never with `NO_COLOR` set.
     pub(crate) fn new(no_colour: bool) -> Self {
         let live = io::stdout().is_terminal();
-        Self { colour: live && !no_colour, live, status_shown: false }
+        Self {
+            colour: live && !no_colour,
+            live,
+            status_shown: false,
+        }
     }
 
     /// The text in a style.
     pub(crate) fn paint(&self, style: Style, text: &str) -> String {
-        if self.colour { format!("\x1b[{}m{text}\x1b[0m", style.code()) } else { text.to_owned() }
+        if self.colour {
+            format!("\x1b[{}m{text}\x1b[0m", style.code())
+        } else {
+            text.to_owned()
+        }
     }
 
     /// A permanent line. A closed pipe ends the output silently, as it does for other tools.

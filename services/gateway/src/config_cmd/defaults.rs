@@ -17,7 +17,9 @@ pub(super) struct Change {
 
 /// Shows what is configured.
 pub(super) async fn list(connection: &Connection, token: Option<String>, json: bool) -> anyhow::Result<()> {
-    let answer = Api::new(&connection.url, token)?.get("/config/capability-defaults").await?;
+    let answer = Api::new(&connection.url, token)?
+        .get("/config/capability-defaults")
+        .await?;
     show(&answer, json)
 }
 
@@ -31,13 +33,20 @@ pub(super) async fn set(
     let mut body = json!({"provider": change.provider, "model": change.model, "base_url": change.base_url});
     let mut options = Map::new();
     for pair in &change.options {
-        let Some((key, value)) = pair.split_once('=') else { bail!("--option wants KEY=VALUE, got '{pair}'") };
-        options.insert(key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into()));
+        let Some((key, value)) = pair.split_once('=') else {
+            bail!("--option wants KEY=VALUE, got '{pair}'")
+        };
+        options.insert(
+            key.to_owned(),
+            serde_json::from_str(value).unwrap_or_else(|_| value.into()),
+        );
     }
     if !options.is_empty() {
         body["options"] = Value::Object(options);
     }
-    let answer = Api::new(&connection.url, token)?.put(&path(route)?, &body).await?;
+    let answer = Api::new(&connection.url, token)?
+        .put(&path(route)?, &body)
+        .await?;
     show(&answer, false)
 }
 
@@ -67,7 +76,14 @@ fn show(answer: &Value, json: bool) -> anyhow::Result<()> {
             continue;
         }
         let text = |key: &str| row[key].as_str().unwrap_or("-").to_owned();
-        writeln!(out, "{:<32} {} / {}  {}", text("key"), text("provider"), text("model"), row["base_url"].as_str().unwrap_or(""))?;
+        writeln!(
+            out,
+            "{:<32} {} / {}  {}",
+            text("key"),
+            text("provider"),
+            text("model"),
+            row["base_url"].as_str().unwrap_or("")
+        )?;
     }
     Ok(())
 }
@@ -78,8 +94,14 @@ mod tests {
 
     #[test]
     fn routes_become_paths() {
-        assert_eq!(path("output.text").expect("route"), "/config/capability-defaults/output/text");
-        assert_eq!(path("output/image/text_to_image").expect("route"), "/config/capability-defaults/output/image/text_to_image");
+        assert_eq!(
+            path("output.text").expect("route"),
+            "/config/capability-defaults/output/text"
+        );
+        assert_eq!(
+            path("output/image/text_to_image").expect("route"),
+            "/config/capability-defaults/output/image/text_to_image"
+        );
         for bad in ["text", "a.b.c.d", "output..text", "output.te xt", "output.%2e"] {
             assert!(path(bad).is_err(), "{bad}");
         }

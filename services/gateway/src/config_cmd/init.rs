@@ -20,7 +20,10 @@ pub(super) struct Settings {
 /// Writes the file and says how to use it. The token stays in the file.
 pub(super) fn write(path: &Path, force: bool, settings: &Settings) -> anyhow::Result<()> {
     if path.exists() && !force {
-        bail!("Refusing to overwrite existing env file: {} (use --force)", path.display());
+        bail!(
+            "Refusing to overwrite existing env file: {} (use --force)",
+            path.display()
+        );
     }
     let token = settings.token.clone().unwrap_or_else(fresh_token);
     let text = render(settings, &token);
@@ -31,18 +34,29 @@ pub(super) fn write(path: &Path, force: bool, settings: &Settings) -> anyhow::Re
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut file = options
+        .open(path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    file.write_all(text.as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "wrote {}", path.display())?;
-    writeln!(out, "next: set -a; . {}; set +a; abstractgateway serve", path.display())?;
+    writeln!(
+        out,
+        "next: set -a; . {}; set +a; abstractgateway serve",
+        path.display()
+    )?;
     Ok(())
 }
 
 fn fresh_token() -> String {
-    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
+    format!(
+        "{}{}",
+        uuid::Uuid::new_v4().simple(),
+        uuid::Uuid::new_v4().simple()
+    )
 }
 
 fn render(settings: &Settings, token: &str) -> String {
@@ -50,7 +64,10 @@ fn render(settings: &Settings, token: &str) -> String {
     let flows_dir = settings.flows_dir.to_string_lossy();
     let pairs = [
         ("ABSTRACTGATEWAY_AUTH_TOKEN", token),
-        ("ABSTRACTGATEWAY_ALLOWED_ORIGINS", settings.allowed_origins.as_str()),
+        (
+            "ABSTRACTGATEWAY_ALLOWED_ORIGINS",
+            settings.allowed_origins.as_str(),
+        ),
         ("ABSTRACTGATEWAY_DATA_DIR", &data_dir),
         ("ABSTRACTGATEWAY_FLOWS_DIR", &flows_dir),
         ("ABSTRACTGATEWAY_STORE_BACKEND", "sqlite"),
@@ -96,7 +113,8 @@ mod tests {
         assert!(text.contains("ABSTRACTGATEWAY_FLOWS_DIR=\"./my flows\"\n"));
         #[cfg(unix)]
         {
-            let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).expect("meta").permissions());
+            let mode =
+                std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).expect("meta").permissions());
             assert_eq!(mode & 0o777, 0o600);
         }
     }
