@@ -29,7 +29,7 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(5);
 pub struct PostgresOptions {
     /// `postgres://user:password@host/database?sslmode=…`.
     pub url: SecretString,
-    /// Connections at most; two of them belong to the writers of starts and commits once they have written.
+    /// Connections at most; four of them belong to the writers (starts, claims, commits, commands) once they have written.
     pub max_connections: u32,
     /// Longest wait for a free connection.
     pub acquire_timeout: Duration,
@@ -147,7 +147,7 @@ pub(crate) async fn open(options: &PostgresOptions, last_loss: Arc<LastLoss>) ->
         }
     }
     let pool = PgPoolOptions::new()
-        .max_connections(options.max_connections.max(4))
+        .max_connections(options.max_connections.max(6))
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
         .before_acquire(move |conn, meta| {

@@ -1,8 +1,8 @@
 //! The store in Postgres (14 or newer): the system of record of a cluster.
 //!
 //! * [`migrate()`] — brings a database to the schema of this program; [`schema_version`] says where it stands.
-//! * [`PostgresStore::connect`] — refuses any other schema, then starts one writer task each for starts, commits and
-//!   commands: what queued while the last transaction was written shares the next one. Nothing is ever timed.
+//! * [`PostgresStore::connect`] — refuses any other schema, then starts one writer task each for starts, claims,
+//!   commits and commands: what queued while the last transaction was written shares the next one. Nothing is ever timed.
 //! * `writer` — those tasks; their statements are versioned functions of the schema (`migrations/postgres/functions`).
 //! * `ports` — the store's traits.
 //!

@@ -16,6 +16,8 @@ mod run_store;
 mod sessions;
 mod sweeps;
 
+pub(crate) use claim::disown;
+
 use ag_store::{Result, Woken};
 use sqlx::postgres::PgRow;
 

@@ -11,7 +11,7 @@ use crate::{
     connect::{LastLoss, OpenError, PostgresOptions, open},
     error::{Fate, fate, read_error, write_error},
     stamp::Stamp,
-    writer::{Batcher, Commits, Posts, Starts},
+    writer::{Batcher, Claims, Commits, Posts, Starts},
 };
 
 /// What calls and writers share.
@@ -78,6 +78,7 @@ pub struct PostgresStore {
     pub(crate) database: Database,
     pub(crate) planes: RwLock<KnownPlanes>,
     pub(crate) starts: Batcher<Starts>,
+    pub(crate) claims: Batcher<Claims>,
     pub(crate) commits: Batcher<Commits>,
     pub(crate) posts: Batcher<Posts>,
 }
@@ -101,6 +102,7 @@ impl PostgresStore {
         Ok(Arc::new(Self {
             planes: RwLock::new(planes),
             starts: Batcher::spawn(database.clone()),
+            claims: Batcher::spawn(database.clone()),
             commits: Batcher::spawn(database.clone()),
             posts: Batcher::spawn(database.clone()),
             database,

@@ -1,11 +1,13 @@
 //! One writer task per kind of hot write. It sends all that is queued as one call of one function; what comes
 //! meanwhile is the next batch. One transaction of a kind and group is in flight at a time.
 
+mod claims;
 mod commits;
 mod more;
 mod posts;
 mod starts;
 
+pub(crate) use claims::{ClaimJob, Claims};
 pub(crate) use commits::Commits;
 pub(crate) use posts::{Post, Posts};
 pub(crate) use starts::{StartJob, Starts};
@@ -38,14 +40,18 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) trait Kind: Sized + Send + Sync + 'static {
     type Job: Send + Sync + 'static;
     type Answer: Send + 'static;
+    /// Whether the same call may be sent again to learn what became of it.
+    const REPEATABLE: bool = true;
 
     /// Bytes of a call, roughly.
     fn weight(job: &Self::Job) -> usize;
     /// Calls of different groups never share a transaction.
-    fn group(_: &Self::Job) -> i32 {
+    fn group(_: &Self::Job) -> i64 {
         0
     }
-    /// Writes the calls in one transaction and answers each, in order. Safe to repeat.
+    /// Called when the caller went away before it got its answer.
+    fn undelivered(_: &Database, _: &Self::Job, _: Self::Answer) {}
+    /// Writes the calls in one transaction and answers each, in order.
     fn write<'c>(
         conn: &'c mut PgConnection,
         now: Option<Stamp>,
@@ -125,7 +131,7 @@ async fn run<K: Kind>(database: Database, mut jobs: mpsc::Receiver<Queued<K>>) {
 
 /// Writes the groups of a batch at the same time.
 async fn write_batch<K: Kind>(database: &Database, kept: &mut Kept, batch: Vec<Queued<K>>) {
-    let mut groups: BTreeMap<i32, (Vec<K::Job>, Vec<_>)> = BTreeMap::new();
+    let mut groups: BTreeMap<i64, (Vec<K::Job>, Vec<_>)> = BTreeMap::new();
     for Queued { job, reply } in batch {
         let (jobs, replies) = groups.entry(K::group(&job)).or_default();
         jobs.push(job);
@@ -137,9 +143,10 @@ async fn write_batch<K: Kind>(database: &Database, kept: &mut Kept, batch: Vec<Q
         let mut kept = own.take();
         async move {
             let answers = write_group::<K>(database, &mut kept, &jobs).await;
-            for (reply, answer) in replies.into_iter().zip(answers) {
-                // A caller that went away needs no answer.
-                let _ = reply.send(answer);
+            for ((job, reply), answer) in jobs.iter().zip(replies).zip(answers) {
+                if let Err(Ok(answer)) = reply.send(answer) {
+                    K::undelivered(database, job, answer);
+                }
             }
             kept
         }
@@ -187,7 +194,7 @@ async fn repeated<K: Kind>(
     jobs: &[K::Job],
 ) -> Result<Vec<Result<K::Answer>>, (Fate, StoreError)> {
     match attempt::<K>(database, kept, jobs).await {
-        Err((Fate::Unknown, error)) => match attempt::<K>(database, kept, jobs).await {
+        Err((Fate::Unknown, error)) if K::REPEATABLE => match attempt::<K>(database, kept, jobs).await {
             Err((Fate::NotSent, _)) => Err((Fate::Unknown, error)),
             other => other,
         },

@@ -23,16 +23,21 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'session lost' USING ERRCODE = 'AG001';
   END IF;
-  WITH pick AS MATERIALIZED (
-    SELECT h.run_id, h.plane_id, c.known FROM unnest(p_run, p_plane, p_known) c(run, plane, known)
-    JOIN run_heads h ON h.run_id = c.run AND h.plane_id = c.plane
-    WHERE h.owner IS NULL AND coalesce(h.ready_at, 'infinity') < 'infinity'
-    FOR UPDATE OF h SKIP LOCKED),
-  upd AS (
-    UPDATE run_heads h SET owner = p_session, epoch = h.epoch + 1, ready_at = NULL, wake_at = NULL, preempt_at = NULL
-    FROM pick p WHERE h.run_id = p.run_id AND h.plane_id = p.plane_id
-    RETURNING h.run_id, h.plane_id, p.known)
-  SELECT array_agg(u.run_id), array_agg(u.plane_id), array_agg(u.known) INTO v_run, v_plane, v_known FROM upd u;
+  SELECT array_agg(p.run), array_agg(p.plane), array_agg(p.known) INTO v_run, v_plane, v_known FROM (
+    SELECT DISTINCT ON (c.run, c.plane) c.run, c.plane, c.known
+    FROM unnest(p_run, p_plane, p_known) c(run, plane, known) ORDER BY c.run, c.plane) p
+  CROSS JOIN LATERAL (SELECT FROM run_heads h
+    WHERE h.run_id = p.run AND h.plane_id = p.plane
+      AND h.owner IS NULL AND coalesce(h.ready_at, 'infinity') < 'infinity'
+    FOR UPDATE SKIP LOCKED) locked;
+  IF v_run IS NULL THEN
+    RETURN;
+  END IF;
+  UPDATE run_heads h SET owner = p_session, epoch = h.epoch + 1, ready_at = NULL, wake_at = NULL, preempt_at = NULL
+  FROM unnest(v_run, v_plane) k(run, plane)
+  CROSS JOIN LATERAL (SELECT d.ctid AS place FROM run_heads d
+    WHERE d.run_id = k.run AND d.plane_id = k.plane OFFSET 0) x
+  WHERE h.ctid = x.place;
 
   RETURN QUERY
   SELECT h.run_id, h.plane_id, h.epoch, h.mail_in, h.crashes, h.pool, r.rev, r.last_seq,
@@ -44,6 +49,6 @@ BEGIN
     CASE WHEN r.rev IS DISTINCT FROM k.known THEN r.meta END,
     CASE WHEN r.rev IS DISTINCT FROM k.known THEN r.output END
   FROM unnest(v_run, v_plane, v_known) k(run, plane, known)
-  JOIN run_heads h ON h.run_id = k.run AND h.plane_id = k.plane
-  JOIN runs r ON r.run_id = k.run AND r.plane_id + 0 = k.plane;
+  CROSS JOIN LATERAL (SELECT * FROM run_heads d WHERE d.run_id = k.run AND d.plane_id = k.plane OFFSET 0) h
+  CROSS JOIN LATERAL (SELECT * FROM runs d WHERE d.run_id = k.run AND d.plane_id + 0 = k.plane OFFSET 0) r;
 END $$;

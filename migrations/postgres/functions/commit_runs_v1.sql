@@ -26,9 +26,8 @@ BEGIN
   -- 1 lock every head touched: ours and our mail's targets, in one order
   PERFORM 1 FROM (
       SELECT a.run, a.plane FROM unnest(p_run, p_plane) a(run, plane)
-      UNION SELECT m.run, p_plane[m.ix] FROM unnest(m_ix, m_run) m(ix, run)) k
-    JOIN run_heads h ON h.run_id = k.run AND h.plane_id = k.plane
-    ORDER BY h.run_id, h.plane_id FOR UPDATE OF h;
+      UNION SELECT m.run, p_plane[m.ix] FROM unnest(m_ix, m_run) m(ix, run) ORDER BY 1, 2) k
+    CROSS JOIN LATERAL (SELECT FROM run_heads h WHERE h.run_id = k.run AND h.plane_id = k.plane FOR UPDATE) locked;
   v_now := coalesce(p_now, clock_timestamp());
 
   SELECT coalesce(array_agg(f.ix), '{}'), coalesce(array_agg(f.ix) FILTER (WHERE f.rest = 'T' AND f.mail_in > f.seen), '{}'),
@@ -38,8 +37,8 @@ BEGIN
     SELECT i.ix::int, i.rest, i.seen, h.mail_in
     FROM unnest(p_session, p_run, p_plane, p_epoch, p_rest, p_seen)
       WITH ORDINALITY i(session, run, plane, epoch, rest, seen, ix)
-    JOIN run_heads h ON h.run_id = i.run AND h.plane_id = i.plane
-    WHERE h.epoch = i.epoch AND coalesce(h.owner, -1) = i.session) f;
+    CROSS JOIN LATERAL (SELECT d.mail_in FROM run_heads d WHERE d.run_id = i.run AND d.plane_id = i.plane
+      AND d.epoch = i.epoch AND coalesce(d.owner, -1) = i.session OFFSET 0) h) f;
 
   -- 1b mail that walks a tree must arrive: else its sender reads the descendants again
   IF m_kind && '{pause,unpause,cancel}' THEN
@@ -127,8 +126,12 @@ BEGIN
   END IF;
 
   -- 5 our heads
-  DELETE FROM run_heads h USING unnest(p_run, p_plane, p_rest) WITH ORDINALITY i(run, plane, rest, ix)
-  WHERE i.rest = 'T' AND i.ix = ANY (v_ok) AND h.run_id = i.run AND h.plane_id = i.plane;
+  DELETE FROM run_heads h USING (
+    SELECT x.place FROM unnest(p_run, p_plane, p_rest) WITH ORDINALITY i(run, plane, rest, ix)
+    CROSS JOIN LATERAL (SELECT d.ctid AS place FROM run_heads d
+      WHERE d.run_id = i.run AND d.plane_id = i.plane OFFSET 0) x
+    WHERE i.rest = 'T' AND i.ix = ANY (v_ok)) x
+  WHERE h.ctid = x.place;
   UPDATE run_heads h SET pool = coalesce(i.pool, h.pool), crashes = 0,
     owner = CASE WHEN i.rest = 'K' THEN h.owner END,
     preempt_at = CASE WHEN i.rest = 'K' THEN h.preempt_at END,
@@ -136,12 +139,18 @@ BEGIN
     ready_at = CASE WHEN i.rest = 'B' OR i.rest = 'W' AND h.mail_in > i.seen THEN v_now END
   FROM unnest(p_run, p_plane, p_rest, p_wake, p_seen, p_progress, p_pool)
     WITH ORDINALITY i(run, plane, rest, wake, seen, progress, pool, ix)
-  WHERE i.ix = ANY (v_ok) AND h.run_id = i.run AND h.plane_id = i.plane
+  CROSS JOIN LATERAL (SELECT d.ctid AS place FROM run_heads d
+    WHERE d.run_id = i.run AND d.plane_id = i.plane OFFSET 0) x
+  WHERE i.ix = ANY (v_ok) AND h.ctid = x.place
     AND (i.rest IN ('W', 'B') OR i.rest = 'K' AND i.progress AND h.crashes <> 0);
   -- A holder that keeps the run may still name another pool; its crash count stays.
-  UPDATE run_heads h SET pool = i.pool
-  FROM unnest(p_run, p_plane, p_rest, p_pool) WITH ORDINALITY i(run, plane, rest, pool, ix)
-  WHERE i.rest = 'K' AND i.pool IS NOT NULL AND i.ix = ANY (v_ok) AND h.run_id = i.run AND h.plane_id = i.plane;
+  IF array_position(p_rest, 'K') IS NOT NULL AND array_length(array_remove(p_pool, NULL), 1) > 0 THEN
+    UPDATE run_heads h SET pool = i.pool
+    FROM unnest(p_run, p_plane, p_rest, p_pool) WITH ORDINALITY i(run, plane, rest, pool, ix)
+    CROSS JOIN LATERAL (SELECT d.ctid AS place FROM run_heads d
+      WHERE d.run_id = i.run AND d.plane_id = i.plane OFFSET 0) x
+    WHERE i.rest = 'K' AND i.pool IS NOT NULL AND i.ix = ANY (v_ok) AND h.ctid = x.place;
+  END IF;
 
   RETURN QUERY
   SELECT i.ix::int, 'ok', coalesce(h.mail_in, i.seen)

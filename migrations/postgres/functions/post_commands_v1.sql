@@ -15,6 +15,7 @@ DECLARE
   v_stored bigint[];
   v_stale int[] := '{}';
   v_new int[];
+  v_live uuid[];
   v_run uuid[];
   v_pool text[];
   v_owner bigint[];
@@ -27,14 +28,13 @@ BEGIN
   FROM unnest(p_command) WITH ORDINALITY i(command, ix)
   LEFT JOIN commands c ON c.plane_id = p_plane AND c.command_id = i.command;
 
-  PERFORM 1 FROM (SELECT DISTINCT t.run FROM unnest(t_run) t(run)) k
-    JOIN run_heads h ON h.run_id = k.run AND h.plane_id = p_plane
-    ORDER BY h.run_id, h.plane_id FOR UPDATE OF h;
+  SELECT coalesce(array_agg(k.run), '{}') INTO v_live FROM (SELECT DISTINCT t.run FROM unnest(t_run) t(run) ORDER BY 1) k
+  CROSS JOIN LATERAL (SELECT FROM run_heads h WHERE h.run_id = k.run AND h.plane_id = p_plane FOR UPDATE) locked;
   v_now := coalesce(p_now, clock_timestamp());
 
   SELECT coalesce(array_agg(DISTINCT t.ix), '{}') INTO v_stale FROM unnest(t_ix, t_run, t_kind) t(ix, run, kind)
   WHERE t.kind IN ('pause', 'unpause', 'cancel') AND p_outcome[t.ix] IS NULL
-    AND NOT EXISTS (SELECT FROM run_heads h WHERE h.run_id = t.run AND h.plane_id = p_plane);
+    AND t.run <> ALL (v_live);
   -- An id twice in the batch counts once.
   SELECT coalesce(array_agg(f.ix ORDER BY f.ix), '{}') INTO v_new FROM (
     SELECT min(i.ix)::int AS ix FROM unnest(p_command) WITH ORDINALITY i(command, ix)
@@ -46,8 +46,7 @@ BEGIN
     SELECT p_plane, p_command[n.ix], v_seq + n.o, p_run[n.ix], p_type[n.ix], p_payload[n.ix], p_client[n.ix],
       p_ts[n.ix], p_at[n.ix], coalesce(p_outcome[n.ix], CASE
         WHEN n.ix = ANY (t_ix) AND NOT EXISTS (
-          SELECT FROM unnest(t_ix, t_run) t(ix, run) JOIN run_heads h ON h.run_id = t.run AND h.plane_id = p_plane
-          WHERE t.ix = n.ix) THEN 'run has ended' END)
+          SELECT FROM unnest(t_ix, t_run) t(ix, run) WHERE t.ix = n.ix AND t.run = ANY (v_live)) THEN 'run has ended' END)
     FROM unnest(v_new) WITH ORDINALITY n(ix, o);
 
     SELECT array_agg(s.o_run), array_agg(s.o_pool), array_agg(s.o_owner) INTO v_run, v_pool, v_owner FROM (
@@ -60,7 +59,9 @@ BEGIN
     UPDATE run_heads h SET preempt_at = least(h.preempt_at, v_now + interval '1500 milliseconds')
     FROM (SELECT DISTINCT t.run FROM unnest(t_ix, t_run, t_kind) t(ix, run, kind)
       WHERE t.kind = 'cancel' AND t.ix = ANY (v_new) AND p_outcome[t.ix] IS NULL) c
-    WHERE h.run_id = c.run AND h.plane_id = p_plane AND coalesce(h.owner, -1) <> -1;
+    CROSS JOIN LATERAL (SELECT d.ctid AS place FROM run_heads d
+      WHERE d.run_id = c.run AND d.plane_id = p_plane OFFSET 0) x
+    WHERE h.ctid = x.place AND coalesce(h.owner, -1) <> -1;
   END IF;
 
   RETURN QUERY

@@ -29,9 +29,9 @@ DECLARE
 BEGIN
   -- 1 heads of the mail's targets, in one order
   IF cardinality(m_run) > 0 THEN
-    PERFORM 1 FROM (SELECT DISTINCT m.run, p_plane[m.ix] AS plane FROM unnest(m_ix, m_run) m(ix, run)) k
-      JOIN run_heads h ON h.run_id = k.run AND h.plane_id = k.plane
-      ORDER BY h.run_id, h.plane_id FOR UPDATE OF h;
+    PERFORM 1 FROM (
+        SELECT DISTINCT m.run, p_plane[m.ix] AS plane FROM unnest(m_ix, m_run) m(ix, run) ORDER BY 1, 2) k
+      CROSS JOIN LATERAL (SELECT FROM run_heads h WHERE h.run_id = k.run AND h.plane_id = k.plane FOR UPDATE) locked;
     SELECT coalesce(array_agg(DISTINCT m.ix), '{}') INTO v_stale
     FROM unnest(m_ix, m_run, m_kind) m(ix, run, kind)
     WHERE m.kind IN ('pause', 'unpause', 'cancel')

@@ -1,4 +1,5 @@
-//! Reconcilers: at most 500 rows each, rows that somebody else works on are left to the next sweep.
+//! Reconcilers: at most 500 rows each, rows that somebody else works on are left to the next sweep. Rows are changed
+//! by their place (`ctid`), so that no plan can walk an index for them.
 
 use ag_store::{Result, Sweep, Woken};
 
@@ -6,23 +7,23 @@ use super::woken;
 use crate::store::PostgresStore;
 
 pub(super) const TIMERS: &str = "WITH n AS MATERIALIZED (SELECT coalesce($1, clock_timestamp()) AS t), \
-     due AS MATERIALIZED (SELECT run_id, plane_id, wake_at FROM run_heads WHERE wake_at <= (SELECT t FROM n) \
+     due AS MATERIALIZED (SELECT ctid AS place, wake_at FROM run_heads WHERE wake_at <= (SELECT t FROM n) \
      ORDER BY wake_at, run_id LIMIT 500 FOR UPDATE SKIP LOCKED), \
      woken AS (UPDATE run_heads h SET wake_at = NULL, \
      ready_at = CASE WHEN h.owner IS NULL THEN coalesce(h.ready_at, (SELECT t FROM n)) END \
-     FROM due d WHERE h.run_id = d.run_id AND h.plane_id = d.plane_id \
+     FROM due d WHERE h.ctid = d.place \
      RETURNING h.run_id, h.plane_id, h.pool, h.owner, d.wake_at) \
      SELECT run_id, plane_id, pool FROM woken WHERE owner IS NULL ORDER BY wake_at, run_id, plane_id";
 
 const EXPIRE: &str =
     "UPDATE runner_sessions SET dead = true WHERE NOT dead AND expires_at <= coalesce($1, clock_timestamp())";
 
-pub(super) const ORPHANS: &str = "WITH k AS MATERIALIZED (SELECT h.run_id, h.plane_id \
+pub(super) const ORPHANS: &str = "WITH k AS MATERIALIZED (SELECT h.ctid AS place \
      FROM runner_sessions s JOIN run_heads h ON h.owner = s.session_id WHERE s.dead \
      ORDER BY h.run_id, h.plane_id LIMIT 500 FOR UPDATE OF h SKIP LOCKED), \
      woken AS (UPDATE run_heads h SET owner = NULL, preempt_at = NULL, ready_at = coalesce($1, clock_timestamp()), \
      crashes = least(h.crashes + 1, 32767)::smallint \
-     FROM k WHERE h.run_id = k.run_id AND h.plane_id = k.plane_id RETURNING h.run_id, h.plane_id, h.pool) \
+     FROM k WHERE h.ctid = k.place RETURNING h.run_id, h.plane_id, h.pool) \
      SELECT run_id, plane_id, pool FROM woken ORDER BY run_id, plane_id";
 
 /// Dead sessions are remembered for an hour, so that a late renewal is refused rather than unknown.
@@ -30,12 +31,12 @@ const FORGET: &str = "DELETE FROM runner_sessions s WHERE s.dead \
      AND s.expires_at < coalesce($1, clock_timestamp()) - interval '1 hour' \
      AND NOT EXISTS (SELECT FROM run_heads h WHERE h.owner = s.session_id)";
 
-pub(super) const CANCELS: &str = "WITH k AS MATERIALIZED (SELECT run_id, plane_id FROM run_heads \
+pub(super) const CANCELS: &str = "WITH k AS MATERIALIZED (SELECT ctid AS place FROM run_heads \
      WHERE preempt_at < (SELECT coalesce($1, clock_timestamp())) \
      ORDER BY run_id, plane_id LIMIT 500 FOR UPDATE SKIP LOCKED), \
      woken AS (UPDATE run_heads h SET owner = NULL, preempt_at = NULL, \
      ready_at = coalesce(h.ready_at, $1, clock_timestamp()) \
-     FROM k WHERE h.run_id = k.run_id AND h.plane_id = k.plane_id RETURNING h.run_id, h.plane_id, h.pool) \
+     FROM k WHERE h.ctid = k.place RETURNING h.run_id, h.plane_id, h.pool) \
      SELECT run_id, plane_id, pool FROM woken ORDER BY run_id, plane_id";
 
 impl PostgresStore {

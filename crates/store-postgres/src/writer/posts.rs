@@ -43,8 +43,8 @@ impl Kind for Posts {
         256 + job.command.payload.len() + mail
     }
 
-    fn group(job: &Post) -> i32 {
-        job.plane.0
+    fn group(job: &Post) -> i64 {
+        i64::from(job.plane.0)
     }
 
     fn write<'c>(
