@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     client::{self, ClientCommand, Connection},
-    config_cmd, serve, tokens,
+    config_cmd, migrate, runner_cmd, serve, tokens,
 };
 
 /// A durable run gateway for workflow bundles.
@@ -30,6 +30,14 @@ pub(crate) struct Cli {
 enum Command {
     /// Serve the HTTP API; with the embedded store also run workflows in this process.
     Serve(ServeArgs),
+    /// Run workflows of a pool, without HTTP (needs Postgres).
+    Runner {
+        /// Pool to work for.
+        #[arg(long)]
+        pool: Option<String>,
+    },
+    /// Bring the database's schema up to date and install the bundles.
+    Migrate,
     /// Configuration.
     Config {
         #[command(subcommand)]
@@ -87,6 +95,14 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             }
             serve::run(load(overrides)?, &env, &args).await
         }
+        Command::Runner { pool } => {
+            let mut overrides = Overrides::default();
+            if let Some(pool) = pool {
+                overrides = overrides.text("runner.pool", pool);
+            }
+            runner_cmd::run(load(overrides)?, &env).await
+        }
+        Command::Migrate => migrate::run(load(Overrides::default())?, &env).await,
         Command::Config { command } => {
             let loaded = load(Overrides::default())?;
             let token = cli

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use ag_agents::ReactAgent;
 use ag_api::{CodeService, Extensions, ModelServices, StoredProfiles};
 use ag_artifacts::{BlobStore, LocalBlobs};
-use ag_config::{Config, DbSync, EnvSource, StoreBackend};
+use ag_config::{Config, EnvSource};
 use ag_effects::{
     EffectRegistry,
     llm_call::{LlmCall, LlmCallSettings},
@@ -16,41 +16,37 @@ use ag_effects::{
     workspaces::Workspaces,
 };
 use ag_engine::{Deps, RunSettings, TickLimits, Workflows, handlers};
-use ag_messaging::local::{LocalBell, LocalFeed};
 use ag_outbound::OutboundPolicy;
 use ag_providers::{CapabilityTable, ProviderDirectory};
 use ag_providers_openai::{EnvironmentDirectory, OpenAiProviders, OpenAiSettings, ProviderSettings};
 use ag_sandbox::{CodeSandbox, MontySandbox};
 use ag_store::Store;
-use ag_store_sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use ag_tools::{DuckDuckGo, ExecPolicy, SearchEngine, ToolContext, Toolbox, mode::ToolMode};
 use ag_types::{Clock, EffectKind, IdGen, SystemClock, SystemIds};
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use url::Url;
 
-use crate::tool_catalogue::Tools;
+use crate::{
+    backend::{self, Backend},
+    tool_catalogue::Tools,
+};
 
 /// Everything below the roles.
 pub(crate) struct Platform {
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) backend: Backend,
     pub(crate) deps: Arc<Deps>,
     pub(crate) defaults: Arc<dyn ModelDefaults>,
     pub(crate) settings: RunSettings,
     pub(crate) extensions: Extensions,
 }
 
-/// Builds the platform of the embedded mode.
-pub(crate) async fn embedded(config: &Config, env: &EnvSource) -> anyhow::Result<Platform> {
-    if config.store_backend() != StoreBackend::Sqlite {
-        bail!(
-            "this build serves the embedded store only: unset ABSTRACTGATEWAY_DATABASE_URL and ABSTRACTGATEWAY_STORE_BACKEND"
-        );
-    }
+/// Builds the platform for the configured store.
+pub(crate) async fn platform(config: &Config, env: &EnvSource) -> anyhow::Result<Platform> {
+    let backend = backend::open(config).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGen> = Arc::new(SystemIds);
-    let sqlite = open_sqlite(config).await?;
-    let store: Arc<dyn Store> = sqlite.clone();
+    let store = backend.store.clone();
     let blobs: Arc<dyn BlobStore> = Arc::new(LocalBlobs::new(config.data_path("blobs")));
 
     let table = Arc::new(CapabilityTable::built_in());
@@ -107,8 +103,8 @@ pub(crate) async fn embedded(config: &Config, env: &EnvSource) -> anyhow::Result
     let deps = Arc::new(Deps {
         store,
         blobs,
-        bell: Arc::new(LocalBell::default()),
-        feed: Arc::new(LocalFeed::default()),
+        bell: backend.bell.clone(),
+        feed: backend.feed.clone(),
         effects,
         tools,
         host: Arc::new(host),
@@ -134,23 +130,12 @@ pub(crate) async fn embedded(config: &Config, env: &EnvSource) -> anyhow::Result
         max_attachment_bytes: config.limits.max_attachment_bytes,
     };
     Ok(Platform {
-        store: sqlite,
+        backend,
         deps,
         defaults,
         settings,
         extensions,
     })
-}
-
-async fn open_sqlite(config: &Config) -> anyhow::Result<Arc<SqliteStore>> {
-    let mut options = SqliteOptions::new(&config.data.dir);
-    options.synchronous = match config.store.db_sync {
-        DbSync::Full => Synchronous::Full,
-        DbSync::Normal => Synchronous::Normal,
-    };
-    SqliteStore::open(options)
-        .await
-        .with_context(|| format!("cannot open the store in {}", config.data.dir.display()))
 }
 
 fn providers(

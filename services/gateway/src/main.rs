@@ -1,9 +1,12 @@
 //! The one binary: subcommands and the composition of concrete adapters; no logic of its own.
 
+mod backend;
 mod cli;
 mod client;
 mod compose;
 mod config_cmd;
+mod migrate;
+mod runner_cmd;
 mod serve;
 mod tokens;
 mod tool_catalogue;

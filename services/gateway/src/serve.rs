@@ -1,6 +1,6 @@
 //! `serve`: the HTTP role and, with the embedded store, the runner in the same process.
 
-use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc};
 
 use ag_api::{AppState, NoSessions, Services, ShippedBundles, install_flows_dir};
 use ag_auth::{
@@ -10,7 +10,7 @@ use ag_auth::{
 };
 use ag_config::{Config, EnvSource, Loaded, LogFormat};
 use ag_engine::{LocalRunner, Starter};
-use ag_runner::{LocalSlots, Runner, RunnerOptions};
+use ag_runner::LocalSlots;
 use ag_telemetry::{LogOutput, Options as LogOptions, TelemetryGuard, filter_text};
 use ag_types::TenantScope;
 use anyhow::{Context as _, bail};
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::ServeArgs,
     compose::{self, Platform},
+    runner_cmd::new_runner,
 };
 
 /// Audit records that may wait for the disk.
@@ -44,16 +45,19 @@ pub(crate) async fn run(loaded: Loaded, env: &EnvSource, args: &ServeArgs) -> an
     std::fs::create_dir_all(&config.data.dir)
         .with_context(|| format!("cannot make the data directory {}", config.data.dir.display()))?;
     let access = access(&config)?;
-    let platform = compose::embedded(&config, env).await?;
-    let flows_dir = config.workflows.flows_dir.as_deref();
-    install_flows_dir(
-        &platform.deps,
-        &TenantScope::root(),
-        flows_dir,
-        ShippedBundles::Install,
-    )
-    .await
-    .context("cannot install the bundles of the flows directory")?;
+    let platform = compose::platform(&config, env).await?;
+    if platform.backend.embedded {
+        // On a cluster the bundles are seeded by `migrate`, once for all nodes.
+        let flows_dir = config.workflows.flows_dir.as_deref();
+        install_flows_dir(
+            &platform.deps,
+            &TenantScope::root(),
+            flows_dir,
+            ShippedBundles::Install,
+        )
+        .await
+        .context("cannot install the bundles of the flows directory")?;
+    }
 
     let shutdown = CancellationToken::new();
     let (runner, local) = start_runner(&config, &platform, &shutdown).await?;
@@ -90,15 +94,11 @@ pub(crate) async fn run(loaded: Loaded, env: &EnvSource, args: &ServeArgs) -> an
         ops.abort();
     }
     signals.abort();
-    platform
-        .store
-        .close()
-        .await
-        .context("the store did not close cleanly")?;
+    platform.backend.close().await?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn telemetry(config: &Config) -> anyhow::Result<TelemetryGuard> {
+pub(crate) fn telemetry(config: &Config) -> anyhow::Result<TelemetryGuard> {
     let options = LogOptions {
         filter: filter_text(
             &config.telemetry.log_level,
@@ -167,18 +167,11 @@ async fn start_runner(
     platform: &Platform,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<(Option<JoinHandle<()>>, Option<Arc<dyn LocalRunner>>)> {
-    if !config.runner.enabled {
+    // With a shared database, runners are processes of their own.
+    if !config.runner.enabled || !platform.backend.embedded {
         return Ok((None, None));
     }
-    let options = RunnerOptions {
-        pool: config.runner.pool.as_str().into(),
-        slots: usize::try_from(config.runner.slots)
-            .unwrap_or(usize::MAX)
-            .clamp(1, 100_000),
-        node: format!("pid {}", std::process::id()),
-        drain: Duration::from_secs(20),
-    };
-    let runner = Runner::new(platform.deps.clone(), options);
+    let runner = new_runner(config, platform.deps.clone());
     runner.open().await.context("cannot open a runner session")?;
     let local: Arc<dyn LocalRunner> = Arc::new(LocalSlots(runner.clone()));
     let shutdown = shutdown.clone();
@@ -233,7 +226,7 @@ fn announce(config: &Config, access: &Access, address: SocketAddr, args: &ServeA
 }
 
 /// The first signal begins the drain, the second one ends the process.
-async fn watch_signals(shutdown: CancellationToken) {
+pub(crate) async fn watch_signals(shutdown: CancellationToken) {
     wait_for_signal().await;
     tracing::info!("draining");
     shutdown.cancel();
