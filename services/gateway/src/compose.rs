@@ -174,7 +174,8 @@ fn workspaces(config: &Config) -> anyhow::Result<Workspaces> {
     }
     let root = match &config.workspace.dir {
         Some(dir) => dir.clone(),
-        None => std::env::current_dir().context("the working directory is gone")?,
+        // As the HTTP role has it: without a configured root, the directory that `serve` was started in.
+        None => std::path::absolute(".").context("the working directory is gone")?,
     };
     let roots: Vec<PathBuf> = vec![root];
     Ok(Workspaces::confined(&home, &roots))
