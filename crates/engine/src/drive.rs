@@ -30,10 +30,6 @@ use crate::{
 /// Crashes of its holders after which a run is parked (architecture D20).
 const MAX_CRASHES: i16 = 3;
 
-/// Calls at least this long are asked about mail of the meantime before the next step. Mail that was posted during a
-/// shorter one cannot be told from mail posted after it, and the next commit's answer shows it.
-const LONG_CALL: Duration = Duration::from_millis(20);
-
 /// How a drive ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -279,7 +275,6 @@ impl Deps {
         request: EffectRequest,
         budget: &mut Budget,
     ) -> Result<Flow, Stop> {
-        let called = Instant::now();
         let answer = match self.effects.get(request.open.kind) {
             None => Answer::failed(format!(
                 "No effect handler registered for {}",
@@ -317,7 +312,7 @@ impl Deps {
         if outside {
             // Time spent outside is nobody else's waiting time.
             budget.restart();
-            if !held.tick.run.status.is_terminal() && called.elapsed() >= LONG_CALL {
+            if !held.tick.run.status.is_terminal() {
                 // What was posted during the call applies at its end, before the next step (kernel spec §4.1).
                 self.drain_mail(held).await?;
             }
@@ -455,7 +450,7 @@ struct Budget {
     steps: u32,
     max_steps: u32,
     since: Instant,
-    max_time: std::time::Duration,
+    max_time: Duration,
 }
 
 impl Budget {

@@ -103,13 +103,14 @@ pub(crate) async fn stored_version(conn: &mut PgConnection) -> Result<i32, OpenE
     if exists { read_history(conn).await } else { Ok(0) }
 }
 
-/// Two that create it at the same time collide in the catalogue; the second attempt finds it.
+/// Two that create it at the same time collide in the catalogue, on the table, its row type or an index of the
+/// catalogue itself; a later attempt finds it.
 async fn create_history(conn: &mut PgConnection) -> Result<(), StoreError> {
-    for _ in 0..3 {
+    for _ in 0..10 {
         match sqlx::raw_sql(HISTORY).execute(&mut *conn).await {
             Ok(_) => return Ok(()),
             Err(sqlx::Error::Database(error))
-                if matches!(error.code().as_deref(), Some("23505" | "42P07")) => {}
+                if matches!(error.code().as_deref(), Some("23505" | "42P07" | "42710")) => {}
             Err(error) => return Err(write_error(error)),
         }
     }
