@@ -464,26 +464,6 @@ impl Tick {
         });
     }
 
-    /// A row of a long media call (`abstract.progress`).
-    pub fn progress_record(&mut self, payload: Value, key: &str, now: Timestamp) {
-        let effect = json!({"name": "abstract.progress", "scope": "run", "payload": payload});
-        let result = json!({"emitted": true, "name": "abstract.progress", "payload": payload});
-        let Value::Object(effect) = effect else { return };
-        let step = self.fresh_step();
-        self.push(Row {
-            step_id: step,
-            node_id: None,
-            status: StepStatus::Completed,
-            effect: Some(("emit_event", &effect, None)),
-            result: Some(&result),
-            error: None,
-            started_at: now,
-            ended_at: Some(now),
-            attempt: 1,
-            key: Some(key),
-        });
-    }
-
     pub(crate) fn plain_record(
         &mut self,
         status: StepStatus,
