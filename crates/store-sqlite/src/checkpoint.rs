@@ -8,10 +8,12 @@
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
+    mpsc::{Receiver, SyncSender, sync_channel},
 };
 
-use sqlx::SqliteConnection;
-use tokio::sync::{Mutex, Notify};
+use parking_lot::Mutex;
+
+use crate::db::Db;
 
 /// Page size of the database.
 const PAGE_BYTES: u64 = 4096;
@@ -25,23 +27,24 @@ pub(crate) struct Log {
     limit: u64,
     /// Estimated length; exact after each checkpoint.
     bytes: AtomicU64,
-    ring: Notify,
-    stop: Notify,
+    /// Absent after the end.
+    ring: Mutex<Option<SyncSender<()>>>,
     /// Held by whoever checkpoints.
     running: Mutex<()>,
 }
 
 impl Log {
-    pub(crate) fn new(step: u64, limit: u64) -> Self {
-        let (ring, stop) = (Notify::new(), Notify::new());
-        Self {
+    /// The log, and what [`Self::run`] listens to.
+    pub(crate) fn new(step: u64, limit: u64) -> (Self, Receiver<()>) {
+        let (ring, rung) = sync_channel(1);
+        let log = Self {
             step,
             limit,
             bytes: AtomicU64::new(0),
-            ring,
-            stop,
+            ring: Mutex::new(Some(ring)),
             running: Mutex::new(()),
-        }
+        };
+        (log, rung)
     }
 
     /// Growth between two passive checkpoints.
@@ -56,51 +59,48 @@ impl Log {
 
     /// Asks for a passive checkpoint.
     pub(crate) fn ring(&self) {
-        self.ring.notify_one();
+        if let Some(ring) = &*self.ring.lock() {
+            // Full: one is asked for already.
+            let _ = ring.try_send(());
+        }
     }
 
     /// Ends the passive checkpoints.
     pub(crate) fn stop(&self) {
-        self.stop.notify_one();
+        self.ring.lock().take();
     }
 
     /// Empties the log if it has reached its limit; called by the writer, between transactions, on its connection.
-    pub(crate) async fn limit(&self, conn: &mut SqliteConnection) {
+    pub(crate) fn limit(&self, db: &Db) {
         if self.bytes.load(Ordering::Relaxed) < self.limit {
             return;
         }
-        let _running = self.running.lock().await;
+        let _running = self.running.lock();
         // The checkpoint waited for may have been enough.
         if self.bytes.load(Ordering::Relaxed) >= self.limit {
-            self.checkpoint(conn, "PRAGMA wal_checkpoint(RESTART)").await;
+            self.checkpoint(db, "PRAGMA wal_checkpoint(RESTART)");
         }
     }
 
     /// Runs passive checkpoints until [`Self::stop`].
-    pub(crate) async fn run(self: Arc<Self>, mut conn: SqliteConnection) {
-        loop {
-            tokio::select! {
-                () = self.ring.notified() => {}
-                () = self.stop.notified() => break,
-            }
-            let _running = self.running.lock().await;
-            self.checkpoint(&mut conn, "PRAGMA wal_checkpoint(PASSIVE)").await;
+    pub(crate) fn run(self: Arc<Self>, db: &Db, rung: &Receiver<()>) {
+        while rung.recv().is_ok() {
+            let _running = self.running.lock();
+            self.checkpoint(db, "PRAGMA wal_checkpoint(PASSIVE)");
         }
-        let _ = sqlx::Connection::close(conn).await;
     }
 
-    async fn checkpoint(&self, conn: &mut SqliteConnection, statement: &'static str) {
+    fn checkpoint(&self, db: &Db, statement: &'static str) {
         let before = self.bytes.load(Ordering::Relaxed);
-        match sqlx::query_as::<_, (i64, i64, i64)>(statement)
-            .fetch_one(conn)
-            .await
-        {
-            Ok((busy, pages, done)) => {
+        let done = db.first(statement, &[], |row| Ok((row.flag()?, row.int()?, row.int()?)));
+        match done {
+            Ok(found) => {
+                let (busy, pages, done) = found.unwrap_or_default();
                 tracing::debug!(statement, busy, pages, done, "checkpoint");
                 // A log that has been copied entirely is begun anew by the next transaction; not so when the writer
                 // has appended to it meanwhile.
                 let quiet = self.bytes.load(Ordering::Relaxed) == before;
-                let left = if quiet && busy == 0 && done >= pages {
+                let left = if quiet && !busy && done >= pages {
                     0
                 } else {
                     u64::try_from(pages).unwrap_or(0) * PAGE_BYTES

@@ -5,18 +5,16 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
-    time::Duration,
 };
 
-use ag_store::{StoreError, leases::LeaseTable};
+use ag_store::{Result, StoreError, leases::LeaseTable};
 use ag_types::{Clock, Timestamp};
-use futures::TryStreamExt as _;
-use sqlx::{
-    ConnectOptions as _, SqliteConnection, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
 
-use crate::{error::store_error, migrate::migrate, rows::Cursor};
+use crate::{
+    db::{Access, Db},
+    migrate::migrate,
+    readers::Readers,
+};
 
 /// File that the owning process keeps locked; the kernel frees the lock when the process dies.
 const LOCK_FILE: &str = "gateway.lock";
@@ -39,7 +37,7 @@ pub enum Synchronous {
 
 impl FromStr for Synchronous {
     type Err = OpenError;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
         match text.to_ascii_lowercase().as_str() {
             "full" => Ok(Self::Full),
             "normal" => Ok(Self::Normal),
@@ -57,8 +55,8 @@ pub struct SqliteOptions {
     pub synchronous: Synchronous,
     /// Time of leases, `ready_at` and timers.
     pub clock: Arc<dyn Clock>,
-    /// Read-only connections.
-    pub readers: u32,
+    /// Read-only connections that are kept open; more are opened, and closed again, while they are needed.
+    pub readers: usize,
     /// Growth of the write-ahead log, in bytes, between two passive checkpoints.
     pub checkpoint_bytes: u64,
     /// Length of the write-ahead log, in bytes, from which it is emptied even if writers have to wait for it.
@@ -102,6 +100,9 @@ pub enum OpenError {
         /// Cause.
         source: std::io::Error,
     },
+    /// The operating system gives no thread.
+    #[error("cannot start the threads of the store: {0}")]
+    Thread(std::io::Error),
     /// Not a durability level.
     #[error("unknown durability '{0}', expected 'full' or 'normal'")]
     Synchronous(String),
@@ -113,42 +114,23 @@ pub enum OpenError {
 /// What `open` hands to the store.
 pub(crate) struct Opened {
     pub lock: File,
-    pub writer: SqliteConnection,
-    pub checkpointer: SqliteConnection,
-    pub readers: SqlitePool,
+    pub writer: Db,
+    pub checkpointer: Db,
+    pub readers: Readers,
     pub leases: LeaseTable,
 }
 
-pub(crate) async fn open(options: &SqliteOptions) -> Result<Opened, OpenError> {
+/// Blocks: the file system, and a look at every head that is not at rest.
+pub(crate) fn open(options: &SqliteOptions) -> std::result::Result<Opened, OpenError> {
     let lock = lock(&options.path)?;
     let file = options.path.join(DATABASE_FILE);
-    let writable = connect_options(&file, options.synchronous);
-    let mut writer = writable
-        .clone()
-        .create_if_missing(true)
-        .connect()
-        .await
-        .map_err(store_error)?;
-    migrate(&mut writer).await?;
-    let leases = recover(&mut writer, options.clock.now()).await?;
-    let checkpointer = writable
-        .clone()
-        .pragma("cache_size", "-512")
-        .connect()
-        .await
-        .map_err(store_error)?;
-    // 4 MiB of page cache per reader: hot index pages; the rest is the operating system's cache.
-    let reader = connect_options(&file, options.synchronous)
-        .read_only(true)
-        .pragma("cache_size", "-4096");
-    let readers = SqlitePoolOptions::new()
-        .max_connections(options.readers.max(1))
-        .min_connections(0)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .acquire_timeout(Duration::from_secs(10))
-        .connect_lazy_with(reader);
+    // The writer's cache holds the hot pages of all indexes: what it evicts it writes twice.
+    let writer = Db::open(&file, Access::Create, &settings(options.synchronous, 16_384))?;
+    migrate(&writer)?;
+    let leases = recover(&writer, options.clock.now())?;
+    let checkpointer = Db::open(&file, Access::Write, &settings(options.synchronous, 512))?;
+    // Hot index pages; the rest is the operating system's cache.
+    let readers = Readers::new(file, settings(options.synchronous, 4_096), options.readers.max(1));
     Ok(Opened {
         lock,
         writer,
@@ -158,7 +140,7 @@ pub(crate) async fn open(options: &SqliteOptions) -> Result<Opened, OpenError> {
     })
 }
 
-fn lock(directory: &Path) -> Result<File, OpenError> {
+fn lock(directory: &Path) -> std::result::Result<File, OpenError> {
     let failed = |source| OpenError::Directory {
         path: directory.to_owned(),
         source,
@@ -178,74 +160,57 @@ fn lock(directory: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn connect_options(file: &Path, synchronous: Synchronous) -> SqliteConnectOptions {
+/// Settings of a connection with `cache` KiB of pages. Checkpoints run on a connection of their own.
+fn settings(synchronous: Synchronous, cache: u32) -> String {
     let level = match synchronous {
-        Synchronous::Full => SqliteSynchronous::Full,
-        Synchronous::Normal => SqliteSynchronous::Normal,
+        Synchronous::Full => "FULL",
+        Synchronous::Normal => "NORMAL",
     };
-    SqliteConnectOptions::new()
-        .filename(file)
-        .create_if_missing(false)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(level)
-        .foreign_keys(true)
-        // Nobody competes with the writer for long: this bounds how long a forced checkpoint waits for slow readers.
-        .busy_timeout(Duration::from_millis(500))
-        // Checkpoints run on a connection of their own.
-        .pragma("wal_autocheckpoint", "0")
-        .pragma("journal_size_limit", "67108864")
-        .pragma("cache_size", "-16384")
-        .pragma("temp_store", "memory")
-        .statement_cache_capacity(256)
-        // Each connection is used by one task at a time; the mutexes of SQLite would protect nothing.
-        .serialized(false)
-        .disable_statement_logging()
+    format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = {level}; PRAGMA foreign_keys = ON; \
+         PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864; \
+         PRAGMA cache_size = -{cache}; PRAGMA temp_store = MEMORY;"
+    )
 }
 
 /// Reads which heads are not at rest. After an unclean end each of them counts one crash of its holder: nobody knows
 /// which of them were owned.
-async fn recover(conn: &mut SqliteConnection, now: Timestamp) -> Result<LeaseTable, StoreError> {
-    sqlx::raw_sql("BEGIN IMMEDIATE")
-        .execute(&mut *conn)
-        .await
-        .map_err(store_error)?;
-    let (clean, former): (i64, i64) = sqlx::query_as("SELECT clean_shutdown, incarnation FROM store_state")
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(store_error)?;
-    if clean == 0 {
-        let heads = sqlx::query("UPDATE run_heads SET crashes = crashes + 1 WHERE ready_at IS NOT NULL")
-            .execute(&mut *conn)
-            .await
-            .map_err(store_error)?;
-        tracing::warn!(heads = heads.rows_affected(), "the store was not closed cleanly");
+fn recover(db: &Db, now: Timestamp) -> Result<LeaseTable> {
+    db.batch("BEGIN IMMEDIATE")?;
+    let (clean, former) = db
+        .first(
+            "SELECT clean_shutdown, incarnation FROM store_state",
+            &[],
+            |row| Ok((row.flag()?, row.int()?)),
+        )?
+        .unwrap_or_default();
+    if !clean {
+        let heads = db.execute(
+            "UPDATE run_heads SET crashes = crashes + 1 WHERE ready_at IS NOT NULL",
+            &[],
+        )?;
+        tracing::warn!(heads, "the store was not closed cleanly");
     }
-    sqlx::query("UPDATE store_state SET clean_shutdown = 0, incarnation = incarnation + 1")
-        .execute(&mut *conn)
-        .await
-        .map_err(store_error)?;
-    sqlx::raw_sql("COMMIT")
-        .execute(&mut *conn)
-        .await
-        .map_err(store_error)?;
+    db.batch("UPDATE store_state SET clean_shutdown = 0, incarnation = incarnation + 1; COMMIT")?;
 
     let mut leases = LeaseTable::after_epoch((former + 1).saturating_mul(EPOCHS_PER_INCARNATION));
-    let mut rows =
-        sqlx::query("SELECT run_id, plane_id, pool, ready_at FROM run_heads WHERE ready_at IS NOT NULL")
-            .fetch(&mut *conn);
     let mut pools: Vec<Arc<str>> = Vec::new();
-    while let Some(row) = rows.try_next().await.map_err(store_error)? {
-        let mut cursor = Cursor::new(&row);
-        let key = cursor.key()?;
-        let name = cursor.text()?;
-        let pool = match pools.iter().find(|pool| ***pool == *name) {
-            Some(pool) => pool.clone(),
-            None => {
-                pools.push(name.into());
-                name.into()
-            }
-        };
-        leases.set_ready(key, &pool, cursor.opt_time()?.unwrap_or(now));
-    }
+    db.all(
+        "SELECT run_id, plane_id, pool, ready_at FROM run_heads WHERE ready_at IS NOT NULL",
+        &[],
+        |row| {
+            let key = row.key()?;
+            let name = row.text()?;
+            let pool = match pools.iter().find(|pool| ***pool == *name) {
+                Some(pool) => pool.clone(),
+                None => {
+                    pools.push(name.into());
+                    name.into()
+                }
+            };
+            leases.set_ready(key, &pool, row.opt_time()?.unwrap_or(now));
+            Ok(())
+        },
+    )?;
     Ok(leases)
 }

@@ -1,17 +1,20 @@
 //! No statement of a hot path may look through a table: each uses the one index that its key names.
 
-use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
+use crate::{db::Db, migrate::migrate, ports, writer};
 
-use crate::{migrate::migrate, ports, sql::RowsSql, writer};
+fn plan(db: &Db, sql: &str) -> Vec<String> {
+    let explain = format!("EXPLAIN QUERY PLAN {sql}");
+    let steps = db.all(&explain, &[], |row| {
+        let _tree = (row.int()?, row.int()?, row.int()?);
+        row.string()
+    });
+    steps.unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
 
-async fn plan(conn: &mut SqliteConnection, sql: &str) -> Vec<String> {
-    // Safe: texts of this crate.
-    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
-    let rows = sqlx::raw_sql(explain)
-        .fetch_all(conn)
-        .await
-        .unwrap_or_else(|error| panic!("{sql}: {error}"));
-    rows.iter().map(|row| row.get::<String, _>("detail")).collect()
+fn schema() -> Db {
+    let db = Db::in_memory().expect("memory");
+    migrate(&db).expect("schema");
+    db
 }
 
 /// Tables that grow; `k` and constants may be scanned.
@@ -24,18 +27,13 @@ fn scans(step: &str) -> bool {
     !["k", "CONSTANT", "tree", "below"].contains(&name) && !name.contains("CONSTANT") && !indexed
 }
 
-#[tokio::test]
-async fn every_hot_statement_uses_one_index() {
-    let mut conn = SqliteConnection::connect("sqlite::memory:")
-        .await
-        .expect("memory");
-    migrate(&mut conn).await.expect("schema");
-    let single = |sql: &'static RowsSql| sql.largest(1).0.to_string();
-    let mut texts: Vec<String> = writer::statements_for_test().into_iter().map(single).collect();
-    texts.extend(ports::statements_for_test().into_iter().map(str::to_owned));
-    texts.extend(ports::rows_for_test().into_iter().map(single));
+#[test]
+fn every_hot_statement_uses_one_index() {
+    let db = schema();
+    let mut texts = writer::statements_for_test();
+    texts.extend(ports::statements_for_test());
     for sql in texts {
-        let steps = plan(&mut conn, &sql).await;
+        let steps = plan(&db, sql);
         assert!(
             !steps.iter().any(|step| scans(step)),
             "{sql}\n{}",
@@ -50,12 +48,9 @@ async fn every_hot_statement_uses_one_index() {
 }
 
 /// The index that matters, where more than one could be chosen.
-#[tokio::test]
-async fn the_expected_index_is_chosen() {
-    let mut conn = SqliteConnection::connect("sqlite::memory:")
-        .await
-        .expect("memory");
-    migrate(&mut conn).await.expect("schema");
+#[test]
+fn the_expected_index_is_chosen() {
+    let db = schema();
     let page = ports::statements_for_test()[0];
     let expected = [
         (
@@ -82,7 +77,7 @@ async fn the_expected_index_is_chosen() {
         ),
     ];
     for (sql, index) in expected {
-        let steps = plan(&mut conn, sql).await.join("\n");
+        let steps = plan(&db, sql).join("\n");
         assert!(steps.contains(index), "{sql}\n{steps}");
         assert!(
             !steps.contains("TEMP B-TREE") || !sql.contains("updated_at DESC"),

@@ -26,16 +26,17 @@ pub(crate) fn statements_for_test() -> Vec<&'static str> {
         related::LIVE_BELOW,
         run_reads::LISTENER,
         run_reads::SESSION_LISTENER,
+        &claim::CLAIMED,
+        ledger::TAIL,
     ]
-}
-
-/// Statements over many keys, likewise.
-#[cfg(test)]
-pub(crate) fn rows_for_test() -> Vec<&'static crate::sql::RowsSql> {
-    vec![&claim::CLAIMED, &ledger::TAILS]
 }
 
 /// The writer answered with the result of another operation; a defect of this crate.
 pub(crate) fn mismatch() -> StoreError {
     StoreError::Internal("the writer's answer belongs to another operation".to_owned())
+}
+
+/// A limit as a parameter.
+fn count(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }

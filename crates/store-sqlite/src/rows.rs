@@ -4,33 +4,48 @@ use std::sync::Arc;
 
 use ag_store::{ArtifactRow, Counters, Result, RunColumns, StoreError};
 use ag_types::{PlaneId, RunHead, RunId, RunKey, RunStatus, Timestamp, WaitReason};
-use sqlx::{Decode, Row as _, Sqlite, Type, sqlite::SqliteRow};
+use rusqlite::{
+    Row,
+    types::{FromSqlResult, ValueRef},
+};
 use uuid::Uuid;
 
 use crate::error::corrupt;
 
 /// Reads the columns of a row from left to right.
 pub(crate) struct Cursor<'r> {
-    row: &'r SqliteRow,
+    row: &'r Row<'r>,
     at: usize,
 }
 
 impl<'r> Cursor<'r> {
-    pub(crate) fn new(row: &'r SqliteRow) -> Self {
+    pub(crate) fn new(row: &'r Row<'r>) -> Self {
         Self { row, at: 0 }
     }
 
-    fn next<T: Decode<'r, Sqlite> + Type<Sqlite>>(&mut self) -> Result<T> {
-        let value = self.row.try_get(self.at).map_err(|error| corrupt("row", error));
+    fn next(&mut self) -> Result<ValueRef<'r>> {
+        let value = self.row.get_ref(self.at).map_err(|error| corrupt("row", error));
         self.at += 1;
         value
     }
 
+    /// The next column, or `None` for null.
+    fn opt<T>(&mut self, decode: impl FnOnce(ValueRef<'r>) -> FromSqlResult<T>) -> Result<Option<T>> {
+        match self.next()? {
+            ValueRef::Null => Ok(None),
+            value => decode(value).map(Some).map_err(|error| corrupt("column", error)),
+        }
+    }
+
+    fn some<T>(&mut self, decode: impl FnOnce(ValueRef<'r>) -> FromSqlResult<T>) -> Result<T> {
+        decode(self.next()?).map_err(|error| corrupt("column", error))
+    }
+
     pub(crate) fn int(&mut self) -> Result<i64> {
-        self.next()
+        self.some(|value| value.as_i64())
     }
     pub(crate) fn opt_int(&mut self) -> Result<Option<i64>> {
-        self.next()
+        self.opt(|value| value.as_i64())
     }
     pub(crate) fn int32(&mut self) -> Result<i32> {
         let value = self.int()?;
@@ -40,10 +55,10 @@ impl<'r> Cursor<'r> {
         Ok(self.int()? != 0)
     }
     pub(crate) fn text(&mut self) -> Result<&'r str> {
-        self.next()
+        self.some(|value| value.as_str())
     }
     pub(crate) fn opt_text(&mut self) -> Result<Option<&'r str>> {
-        self.next()
+        self.opt(|value| value.as_str())
     }
     pub(crate) fn string(&mut self) -> Result<String> {
         self.text().map(str::to_owned)
@@ -58,7 +73,7 @@ impl<'r> Cursor<'r> {
         Ok(self.opt_text()?.map(Arc::from))
     }
     pub(crate) fn bytes(&mut self) -> Result<&'r [u8]> {
-        self.next()
+        self.some(|value| value.as_blob())
     }
     pub(crate) fn time(&mut self) -> Result<Timestamp> {
         self.int().map(Timestamp::from_micros)
@@ -70,8 +85,7 @@ impl<'r> Cursor<'r> {
         run_id(self.bytes()?)
     }
     pub(crate) fn opt_run_id(&mut self) -> Result<Option<RunId>> {
-        let bytes: Option<&'r [u8]> = self.next()?;
-        bytes.map(run_id).transpose()
+        self.opt(|value| value.as_blob())?.map(run_id).transpose()
     }
     pub(crate) fn plane(&mut self) -> Result<PlaneId> {
         self.int32().map(PlaneId)
@@ -88,9 +102,6 @@ impl<'r> Cursor<'r> {
     }
     pub(crate) fn wait_reason(&mut self) -> Result<Option<WaitReason>> {
         self.opt_text()?.map(wait_reason).transpose()
-    }
-    pub(crate) fn skip(&mut self, columns: usize) {
-        self.at += columns;
     }
 }
 
@@ -169,8 +180,7 @@ pub(crate) const ARTIFACT_COLUMNS: &str = "artifact_id, run_id, blob_id, content
      semantic_kind, render_kind, modality, session_id, meta";
 
 /// An artifact.
-pub(crate) fn artifact(row: &SqliteRow) -> Result<ArtifactRow> {
-    let mut cursor = Cursor::new(row);
+pub(crate) fn artifact(cursor: &mut Cursor<'_>) -> Result<ArtifactRow> {
     Ok(ArtifactRow {
         artifact_id: cursor.string()?,
         run_id: cursor.opt_string()?,

@@ -1,20 +1,17 @@
 //! The store: shared state of writer and readers.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, thread};
 
 use ag_store::{Result, StoreError, leases::LeaseTable};
 use ag_types::{Clock, PlaneId, PlaneKey, TenantScope};
 use parking_lot::{Mutex, RwLock};
-use sqlx::{Sqlite, SqlitePool, pool::PoolConnection};
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinHandle,
-};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     checkpoint::Log,
-    error::store_error,
+    db::Db,
     open::{OpenError, SqliteOptions, open},
+    readers::Readers,
     writer::{Answer, Job, Op, Writer},
 };
 
@@ -53,9 +50,9 @@ impl KnownPlanes {
 /// A store in one SQLite file.
 pub struct SqliteStore {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) readers: SqlitePool,
+    readers: Arc<Readers>,
     jobs: mpsc::Sender<Job>,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
     log: Arc<Log>,
 }
 
@@ -64,8 +61,15 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`OpenError::InUse`] when another process owns the directory; else what the file system or the database say.
-    pub async fn open(options: SqliteOptions) -> Result<Arc<Self>, OpenError> {
-        let opened = open(&options).await?;
+    pub async fn open(options: SqliteOptions) -> std::result::Result<Arc<Self>, OpenError> {
+        match tokio::task::spawn_blocking(move || Self::open_blocking(&options)).await {
+            Ok(opened) => opened,
+            Err(error) => Err(StoreError::Internal(error.to_string()).into()),
+        }
+    }
+
+    fn open_blocking(options: &SqliteOptions) -> std::result::Result<Arc<Self>, OpenError> {
+        let opened = open(options)?;
         let shared = Arc::new(Shared {
             leases: Mutex::new(opened.leases),
             planes: RwLock::default(),
@@ -73,15 +77,19 @@ impl SqliteStore {
         });
         shared.planes.write().insert(&TenantScope::root());
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let log = Arc::new(Log::new(options.checkpoint_bytes, options.wal_limit));
+        let (log, rung) = Log::new(options.checkpoint_bytes, options.wal_limit);
+        let log = Arc::new(log);
         let writer = Writer::new(opened.writer, opened.lock, shared.clone(), log.clone());
-        let checkpoints = log.clone().run(opened.checkpointer);
-        let tasks = vec![tokio::spawn(checkpoints), tokio::spawn(writer.run(queue))];
+        let (checkpoints, checkpointer) = (log.clone(), opened.checkpointer);
+        let threads = vec![
+            spawn("store-checkpoint", move || checkpoints.run(&checkpointer, &rung))?,
+            spawn("store-writer", move || writer.run(queue))?,
+        ];
         Ok(Arc::new(Self {
             shared,
-            readers: opened.readers,
+            readers: Arc::new(opened.readers),
             jobs,
-            tasks: Mutex::new(tasks),
+            threads: Mutex::new(threads),
             log,
         }))
     }
@@ -92,16 +100,19 @@ impl SqliteStore {
     /// # Errors
     /// When the mark cannot be written; the next opening then counts a crash.
     pub async fn close(&self) -> Result<()> {
-        let tasks = std::mem::take(&mut *self.tasks.lock());
-        if tasks.is_empty() {
+        let threads = std::mem::take(&mut *self.threads.lock());
+        if threads.is_empty() {
             return Ok(());
         }
         self.log.stop();
-        self.readers.close().await;
+        self.readers.close();
         let marked = self.write(Op::Close).await;
-        for task in tasks {
-            let _ = task.await;
-        }
+        let joined = tokio::task::spawn_blocking(|| {
+            for thread in threads {
+                let _ = thread.join();
+            }
+        });
+        let _ = joined.await;
         marked.map(|_| ())
     }
 
@@ -112,10 +123,32 @@ impl SqliteStore {
         answer.await.map_err(|_| closed())?
     }
 
-    /// A read-only connection.
-    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>> {
-        self.readers.acquire().await.map_err(store_error)
+    /// A read by key, of few rows: on this thread.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Db) -> Result<T>) -> Result<T> {
+        self.readers.read(work)
     }
+
+    /// A read that may look at many rows: beside the threads that serve requests.
+    pub(crate) async fn scan<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Db) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let readers = Arc::clone(&self.readers);
+        match tokio::task::spawn_blocking(move || readers.read(work)).await {
+            Ok(done) => done,
+            Err(error) => Err(StoreError::Internal(error.to_string())),
+        }
+    }
+}
+
+fn spawn(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> std::result::Result<thread::JoinHandle<()>, OpenError> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(OpenError::Thread)
 }
 
 impl Drop for SqliteStore {
@@ -125,6 +158,6 @@ impl Drop for SqliteStore {
     }
 }
 
-fn closed() -> StoreError {
+pub(crate) fn closed() -> StoreError {
     StoreError::Unavailable("the store is closed".to_owned())
 }

@@ -1,6 +1,6 @@
 //! The only writer.
 //!
-//! One task owns the writing connection. It takes all that is queued, turns it into one transaction, answers, and
+//! One thread owns the writing connection. It takes all that is queued, turns it into one transaction, answers, and
 //! takes what queued meanwhile: under load transactions grow, when idle a write is alone. Because nobody else writes,
 //! what it has read stays true until its own transaction changes it; therefore reading (`load`), deciding (`plan`,
 //! pure) and writing (`flush`) are separate steps and only the last is inside the transaction.
@@ -22,21 +22,20 @@ mod statements;
 use std::{collections::VecDeque, fs::File, sync::Arc};
 
 use ag_store::Result;
-use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::mpsc;
 
 pub(crate) use op::{Answer, Job, Op};
 
-use crate::{checkpoint::Log, error::store_error, store::Shared, writer::state::Planes};
+use crate::{checkpoint::Log, db::Db, store::Shared, writer::state::Planes};
 
 /// Every statement of the shared plan, for the test of their plans.
 #[cfg(test)]
-pub(crate) fn statements_for_test() -> Vec<&'static crate::sql::RowsSql> {
+pub(crate) fn statements_for_test() -> Vec<&'static str> {
     let mut all: Vec<_> = statements::Statement::ALL
         .iter()
         .map(|statement| statement.sql())
         .collect();
-    all.extend(load::statements());
+    all.extend(load::STATEMENTS);
     all
 }
 
@@ -47,7 +46,7 @@ const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
 /// See the module.
 pub(crate) struct Writer {
-    conn: SqliteConnection,
+    db: Db,
     /// Held until the last write is done.
     _lock: File,
     shared: Arc<Shared>,
@@ -58,9 +57,9 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(conn: SqliteConnection, lock: File, shared: Arc<Shared>, log: Arc<Log>) -> Self {
+    pub(crate) fn new(db: Db, lock: File, shared: Arc<Shared>, log: Arc<Log>) -> Self {
         Self {
-            conn,
+            db,
             _lock: lock,
             shared,
             log,
@@ -70,11 +69,11 @@ impl Writer {
     }
 
     /// Runs until the queue closes or a close is asked for.
-    pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut waiting: VecDeque<Job> = VecDeque::new();
         loop {
             if waiting.is_empty() {
-                match queue.recv().await {
+                match queue.blocking_recv() {
                     Some(job) => waiting.push_back(job),
                     None => break,
                 }
@@ -87,26 +86,25 @@ impl Writer {
             let batch = take_batch(&mut waiting);
             if let [Job { op: Op::Close, .. }] = batch.as_slice() {
                 queue.close();
-                let marked = self.mark_clean().await;
+                let marked = self.mark_clean();
                 for job in batch {
                     let _ = job.reply.send(marked.clone().map(|()| Answer::Done));
                 }
                 break;
             }
-            self.write(batch).await;
+            self.write(batch);
         }
-        let _ = self.conn.close().await;
     }
 
     /// One transaction for all; if it fails, one for each, so that only the bad one fails.
-    async fn write(&mut self, batch: Vec<Job>) {
+    fn write(&mut self, batch: Vec<Job>) {
         let weight = batch.iter().map(|job| job.op.weight()).sum();
         let ops: Vec<&Op> = batch.iter().map(|job| &job.op).collect();
-        let mut answers = self.transact(&ops, false).await;
+        let mut answers = self.transact(&ops, false);
         if answers.is_err() {
             let mut singly = Vec::with_capacity(ops.len());
             for op in ops {
-                singly.push(match self.transact(&[op], true).await {
+                singly.push(match self.transact(&[op], true) {
                     Ok(mut answers) => answers.pop().unwrap_or(Ok(Answer::Done)),
                     Err(error) => Err(error),
                 });
@@ -117,19 +115,19 @@ impl Writer {
             // A caller that went away does not undo its write.
             let _ = job.reply.send(answer);
         }
-        self.note_written(weight).await;
+        self.note_written(weight);
     }
 
     /// `careful` looks for what a repeated start has written before, which the normal case does not pay for.
-    async fn transact(&mut self, ops: &[&Op], careful: bool) -> Result<Vec<Result<Answer>>> {
+    fn transact(&mut self, ops: &[&Op], careful: bool) -> Result<Vec<Result<Answer>>> {
         if let [op] = ops
             && op.is_direct()
         {
-            return self.direct(op).await.map(|answer| vec![Ok(answer)]);
+            return self.direct(op).map(|answer| vec![Ok(answer)]);
         }
-        let mut state = self.load(ops, careful).await?;
+        let mut state = self.load(ops, careful)?;
         let planned = plan::plan(&mut state, ops);
-        self.flush(&state, planned.writes).await?;
+        self.flush(&state, planned.writes)?;
         effects::apply(&self.shared, &state, &planned.preempts);
         self.planes.extend(state.planes);
         Ok(planned.answers)
@@ -137,23 +135,20 @@ impl Writer {
 
     /// Asks for a checkpoint each time enough has been written. A transaction writes whole pages, so a small one
     /// counts as some of them.
-    async fn note_written(&mut self, weight: usize) {
+    fn note_written(&mut self, weight: usize) {
         let bytes = 32 * 1024 + 2 * u64::try_from(weight).unwrap_or(u64::MAX / 4);
         self.log.grow(bytes);
         self.written += bytes;
         if self.written >= self.log.step() {
             self.written = 0;
             self.log.ring();
-            self.log.limit(&mut self.conn).await;
+            self.log.limit(&self.db);
         }
     }
 
-    async fn mark_clean(&mut self) -> Result<()> {
-        sqlx::raw_sql("UPDATE store_state SET clean_shutdown = 1; PRAGMA wal_checkpoint(TRUNCATE);")
-            .execute(&mut self.conn)
-            .await
-            .map_err(store_error)?;
-        Ok(())
+    fn mark_clean(&self) -> Result<()> {
+        self.db
+            .batch("UPDATE store_state SET clean_shutdown = 1; PRAGMA wal_checkpoint(TRUNCATE);")
     }
 }
 

@@ -3,11 +3,10 @@
 use ag_store::{ArtifactFilter, ArtifactIndex, ArtifactOrder, ArtifactRow, Result};
 use ag_types::TenantScope;
 use async_trait::async_trait;
-use sqlx::{QueryBuilder, Sqlite};
 
-use super::mismatch;
+use super::{count, mismatch};
 use crate::{
-    error::store_error,
+    db::{Query, Value},
     rows::{ARTIFACT_COLUMNS, artifact},
     store::SqliteStore,
     writer::{Answer, Op},
@@ -27,28 +26,15 @@ impl ArtifactIndex for SqliteStore {
 
     #[tracing::instrument(level = "debug", name = "store.artifact.artifact", skip_all)]
     async fn artifact(&self, scope: &TenantScope, artifact_id: &str) -> Result<Option<ArtifactRow>> {
-        let mut query = select(scope);
-        query.push(" AND artifact_id = ").push_bind(artifact_id);
-        let mut reader = self.reader().await?;
-        let row = query
-            .build()
-            .fetch_optional(&mut *reader)
-            .await
-            .map_err(store_error)?;
-        row.as_ref().map(artifact).transpose()
+        let sql = format!("SELECT {ARTIFACT_COLUMNS} FROM artifacts WHERE plane_id = ? AND artifact_id = ?");
+        let values = [scope.plane.into(), Value::text(artifact_id)];
+        self.read(|db| db.first(&sql, &values, artifact))
     }
 
     #[tracing::instrument(level = "debug", name = "store.artifact.artifacts", skip_all)]
     async fn artifacts(&self, scope: &TenantScope, filter: ArtifactFilter) -> Result<Vec<ArtifactRow>> {
-        let mut query = filtered(scope, &filter);
-        let mut reader = self.reader().await?;
-        let rows = query
-            .build()
-            .persistent(false)
-            .fetch_all(&mut *reader)
-            .await
-            .map_err(store_error)?;
-        rows.iter().map(artifact).collect()
+        let query = filtered(scope, &filter);
+        self.scan(move |db| db.query(&query, artifact)).await
     }
 
     #[tracing::instrument(level = "debug", name = "store.artifact.update_artifact_meta", skip_all)]
@@ -81,43 +67,31 @@ impl ArtifactIndex for SqliteStore {
     }
 }
 
-fn select(scope: &TenantScope) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new("SELECT ");
+fn filtered(scope: &TenantScope, filter: &ArtifactFilter) -> Query {
+    let mut query = Query::new("SELECT ");
     query
         .push(ARTIFACT_COLUMNS)
         .push(" FROM artifacts WHERE plane_id = ")
-        .push_bind(scope.plane.0);
-    query
-}
-
-fn filtered(scope: &TenantScope, filter: &ArtifactFilter) -> QueryBuilder<Sqlite> {
-    let mut query = select(scope);
+        .bind(scope.plane);
     if !filter.run_ids.is_empty() || filter.or_session_id.is_some() {
-        query.push(" AND (run_id IN (");
-        let mut list = query.separated(", ");
-        for id in &filter.run_ids {
-            list.push_bind(id.clone());
-        }
-        query.push(")");
+        query.push(" AND (run_id IN (").list(&filter.run_ids).push(")");
         if let Some(session) = &filter.or_session_id {
-            query.push(" OR session_id = ").push_bind(session.clone());
+            query.push(" OR session_id = ").bind(session);
         }
         query.push(")");
     }
     if let Some(after) = filter.created_after {
-        query.push(" AND created_at >= ").push_bind(after.as_micros());
+        query.push(" AND created_at >= ").bind(after);
     }
     if let Some(before) = filter.created_before {
-        query.push(" AND created_at <= ").push_bind(before.as_micros());
+        query.push(" AND created_at <= ").bind(before);
     }
     query.push(match filter.order {
         ArtifactOrder::NewestFirst => " ORDER BY created_at DESC, artifact_id DESC",
         ArtifactOrder::OldestFirst => " ORDER BY created_at, artifact_id",
     });
     if filter.limit > 0 {
-        query
-            .push(" LIMIT ")
-            .push_bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
+        query.push(" LIMIT ").bind(count(filter.limit));
     }
     query
 }

@@ -4,29 +4,23 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use ag_store::{Claim, ClaimedRun, Result, StoreError};
 use ag_types::{RunKey, SessionId};
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
-    keys::fetch_rows,
+    db::Value,
     rows::{Cursor, HEAD_COLUMNS, run_columns, run_head, small},
-    sql::{RowsSql, Value},
     store::{Shared, SqliteStore},
 };
 
 /// The state is read only where the caller's revision (third value) is not the current one.
-pub(super) static CLAIMED: LazyLock<RowsSql> = LazyLock::new(|| {
-    let head = format!(
+pub(super) static CLAIMED: LazyLock<String> = LazyLock::new(|| {
+    format!(
         "SELECT {HEAD_COLUMNS}, r.plane_id, r.epoch, h.mail_in, h.crashes, r.rev, r.last_seq, h.pool, \
-         r.bundle_sha256, r.rev = k.column3, r.status, r.current_node, r.wait_reason, r.wait_key, r.wait_until, \
+         r.bundle_sha256, r.rev = ?3, r.status, r.current_node, r.wait_reason, r.wait_key, r.wait_until, \
          r.paused, r.error, r.lifecycle, r.steps, r.llm_calls, r.tool_calls, r.tokens_total, r.updated_at, \
-         CASE WHEN r.rev <> k.column3 THEN r.wait END, CASE WHEN r.rev <> k.column3 THEN r.vars END, \
-         CASE WHEN r.rev <> k.column3 THEN r.meta END, CASE WHEN r.rev <> k.column3 THEN r.output END FROM (VALUES"
-    );
-    RowsSql::values(
-        &head,
-        3,
-        ") k CROSS JOIN runs r ON r.run_id = k.column1 AND r.plane_id = k.column2 \
-         CROSS JOIN run_heads h ON h.run_id = r.run_id AND h.plane_id = r.plane_id",
+         CASE WHEN r.rev <> ?3 THEN r.wait END, CASE WHEN r.rev <> ?3 THEN r.vars END, \
+         CASE WHEN r.rev <> ?3 THEN r.meta END, CASE WHEN r.rev <> ?3 THEN r.output END FROM runs r \
+         CROSS JOIN run_heads h ON h.run_id = r.run_id AND h.plane_id = r.plane_id \
+         WHERE r.run_id = ?1 AND r.plane_id = ?2"
     )
 });
 
@@ -56,7 +50,7 @@ impl Drop for Taken<'_> {
 }
 
 impl SqliteStore {
-    pub(super) async fn claim_ready(
+    pub(super) fn claim_ready(
         &self,
         session: SessionId,
         keys: &[RunKey],
@@ -85,20 +79,17 @@ impl SqliteStore {
         // Every transaction that touched these runs' state has committed before they became ready, so a snapshot
         // taken from here on shows it. Mail may come meanwhile; the answer of the next commit tells.
         let known: HashMap<RunKey, i32> = known.iter().copied().collect();
-        let rows = taken.runs.iter().map(|(key, _)| {
-            let rev = known.get(key).map_or(UNKNOWN, |rev| i64::from(*rev));
-            vec![key.run.into(), key.plane.into(), Value::Int(rev)]
-        });
-        let rows = rows.collect();
         let mut found: HashMap<RunKey, ClaimedRun> = HashMap::with_capacity(taken.runs.len());
-        let mut reader = self.reader().await?;
-        fetch_rows(&mut reader, &CLAIMED, rows, |row| {
-            let run = claimed(row)?;
-            found.insert(run.key, run);
+        self.read(|db| {
+            for (key, _) in &taken.runs {
+                let rev = known.get(key).map_or(UNKNOWN, |rev| i64::from(*rev));
+                let values = [key.run.into(), key.plane.into(), Value::Int(rev)];
+                if let Some(run) = db.first(&CLAIMED, &values, claimed)? {
+                    found.insert(*key, run);
+                }
+            }
             Ok(())
-        })
-        .await?;
-        drop(reader);
+        })?;
 
         let mut leases = self.shared.leases.lock();
         let mut runs = Vec::with_capacity(found.len());
@@ -120,9 +111,8 @@ impl SqliteStore {
     }
 }
 
-fn claimed(row: &SqliteRow) -> Result<ClaimedRun> {
-    let mut cursor = Cursor::new(row);
-    let head = run_head(&mut cursor)?;
+fn claimed(cursor: &mut Cursor<'_>) -> Result<ClaimedRun> {
+    let head = run_head(cursor)?;
     let plane = cursor.plane()?;
     Ok(ClaimedRun {
         key: RunKey {
@@ -139,7 +129,7 @@ fn claimed(row: &SqliteRow) -> Result<ClaimedRun> {
         columns: if cursor.flag()? {
             None
         } else {
-            Some(run_columns(&mut cursor)?)
+            Some(run_columns(cursor)?)
         },
         head,
     })

@@ -6,8 +6,7 @@ use async_trait::async_trait;
 
 use super::mismatch;
 use crate::{
-    error::store_error,
-    rows::Cursor,
+    db::Value,
     store::SqliteStore,
     writer::{Answer, Op},
 };
@@ -30,29 +29,24 @@ impl CommandStore for SqliteStore {
 
     #[tracing::instrument(level = "debug", name = "store.command.command", skip_all)]
     async fn command(&self, scope: &TenantScope, command_id: &str) -> Result<Option<CommandRow>> {
-        let mut reader = self.reader().await?;
-        let row = sqlx::query(
-            "SELECT c.seq, c.command_id, c.run_id, c.type, c.payload, c.client_id, c.ts, c.outcome, \
+        const SQL: &str = "SELECT c.seq, c.command_id, c.run_id, c.type, c.payload, c.client_id, c.ts, c.outcome, \
              EXISTS (SELECT 1 FROM mail m WHERE m.plane_id = c.plane_id AND m.command_id = c.command_id) \
-             FROM commands c WHERE c.plane_id = ? AND c.command_id = ?",
-        )
-        .bind(scope.plane.0)
-        .bind(command_id)
-        .fetch_optional(&mut *reader)
-        .await
-        .map_err(store_error)?;
-        let Some(row) = row else { return Ok(None) };
-        let mut cursor = Cursor::new(&row);
-        Ok(Some(CommandRow {
-            seq: cursor.int()?,
-            command_id: cursor.string()?,
-            run_id: cursor.string()?,
-            kind: cursor.string()?,
-            payload: cursor.string()?,
-            client_id: cursor.opt_string()?,
-            ts: cursor.string()?,
-            outcome: cursor.opt_string()?,
-            pending: cursor.flag()?,
-        }))
+             FROM commands c WHERE c.plane_id = ? AND c.command_id = ?";
+        let values = [scope.plane.into(), Value::text(command_id)];
+        self.read(|db| {
+            db.first(SQL, &values, |row| {
+                Ok(CommandRow {
+                    seq: row.int()?,
+                    command_id: row.string()?,
+                    run_id: row.string()?,
+                    kind: row.string()?,
+                    payload: row.string()?,
+                    client_id: row.opt_string()?,
+                    ts: row.string()?,
+                    outcome: row.opt_string()?,
+                    pending: row.flag()?,
+                })
+            })
+        })
     }
 }

@@ -1,13 +1,13 @@
 //! Documents.
 
 use ag_store::{Document, DocumentKind, Documents, PutMode, PutOutcome, Result};
-use ag_types::TenantScope;
+use ag_types::{PlaneId, TenantScope};
 use async_trait::async_trait;
-use sqlx::{Connection as _, sqlite::SqliteRow};
 
 use super::mismatch;
 use crate::{
-    error::store_error,
+    db::{Db, Value},
+    error::corrupt,
     rows::Cursor,
     store::SqliteStore,
     writer::{Answer, Op},
@@ -19,49 +19,30 @@ const GENERATION: &str = "SELECT generation FROM planes WHERE plane_id = ?";
 impl Documents for SqliteStore {
     #[tracing::instrument(level = "debug", name = "store.document.generation", skip_all)]
     async fn generation(&self, scope: &TenantScope) -> Result<i64> {
-        let mut reader = self.reader().await?;
-        sqlx::query_scalar(GENERATION)
-            .bind(scope.plane.0)
-            .fetch_one(&mut *reader)
-            .await
-            .map_err(store_error)
+        self.read(|db| generation(db, scope.plane))
     }
 
     #[tracing::instrument(level = "debug", name = "store.document.document", skip_all)]
     async fn document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<Option<Document>> {
-        let mut reader = self.reader().await?;
-        let row = sqlx::query(
-            "SELECT id, body, updated_at FROM documents WHERE plane_id = ? AND kind = ? AND id = ?",
-        )
-        .bind(scope.plane.0)
-        .bind(kind.as_str())
-        .bind(id)
-        .fetch_optional(&mut *reader)
-        .await
-        .map_err(store_error)?;
-        row.as_ref().map(document).transpose()
+        const SQL: &str =
+            "SELECT id, body, updated_at FROM documents WHERE plane_id = ? AND kind = ? AND id = ?";
+        let values = [scope.plane.into(), kind.as_str().into(), Value::text(id)];
+        self.read(|db| db.first(SQL, &values, document))
     }
 
     #[tracing::instrument(level = "debug", name = "store.document.documents", skip_all)]
     async fn documents(&self, scope: &TenantScope, kind: DocumentKind) -> Result<(i64, Vec<Document>)> {
-        let mut reader = self.reader().await?;
+        const SQL: &str =
+            "SELECT id, body, updated_at FROM documents WHERE plane_id = ? AND kind = ? ORDER BY id";
+        let plane = scope.plane;
         // One read transaction: the list belongs to the generation.
-        let mut snapshot = reader.begin().await.map_err(store_error)?;
-        let generation = sqlx::query_scalar(GENERATION)
-            .bind(scope.plane.0)
-            .fetch_one(&mut *snapshot)
-            .await
-            .map_err(store_error)?;
-        let rows = sqlx::query(
-            "SELECT id, body, updated_at FROM documents WHERE plane_id = ? AND kind = ? ORDER BY id",
-        )
-        .bind(scope.plane.0)
-        .bind(kind.as_str())
-        .fetch_all(&mut *snapshot)
+        self.scan(move |db| {
+            db.snapshot(|db| {
+                let documents = db.all(SQL, &[plane.into(), kind.as_str().into()], document)?;
+                Ok((generation(db, plane)?, documents))
+            })
+        })
         .await
-        .map_err(store_error)?;
-        snapshot.commit().await.map_err(store_error)?;
-        Ok((generation, rows.iter().map(document).collect::<Result<_>>()?))
     }
 
     #[tracing::instrument(level = "debug", name = "store.document.put_document", skip_all)]
@@ -102,8 +83,12 @@ impl Documents for SqliteStore {
     }
 }
 
-fn document(row: &SqliteRow) -> Result<Document> {
-    let mut cursor = Cursor::new(row);
+fn generation(db: &Db, plane: PlaneId) -> Result<i64> {
+    db.first(GENERATION, &[plane.into()], |row| row.int())?
+        .ok_or_else(|| corrupt("plane", plane.0))
+}
+
+fn document(cursor: &mut Cursor<'_>) -> Result<Document> {
     Ok(Document {
         id: cursor.string()?,
         body: cursor.string()?,

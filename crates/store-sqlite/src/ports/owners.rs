@@ -3,12 +3,10 @@
 use ag_store::{OwnerRow, OwnerStore, Result};
 use ag_types::{PlaneId, TenantScope};
 use async_trait::async_trait;
-use sqlx::SqliteConnection;
 
 use super::mismatch;
 use crate::{
-    error::store_error,
-    rows::Cursor,
+    db::{Db, Value},
     store::SqliteStore,
     writer::{Answer, Op},
 };
@@ -35,30 +33,19 @@ impl OwnerStore for SqliteStore {
 
     #[tracing::instrument(level = "debug", name = "store.owner.owner", skip_all)]
     async fn owner(&self, scope: &TenantScope, owner_id: &str) -> Result<Option<OwnerRow>> {
-        let mut reader = self.reader().await?;
-        owner_row(&mut reader, scope.plane, owner_id).await
+        self.read(|db| owner_row(db, scope.plane, owner_id))
     }
 }
 
-pub(crate) async fn owner_row(
-    conn: &mut SqliteConnection,
-    plane: PlaneId,
-    owner_id: &str,
-) -> Result<Option<OwnerRow>> {
-    let row = sqlx::query(
-        "SELECT owner_id, session_id, created_at, updated_at FROM memory_owners WHERE plane_id = ? AND owner_id = ?",
-    )
-    .bind(plane.0)
-    .bind(owner_id)
-    .fetch_optional(conn)
-    .await
-    .map_err(store_error)?;
-    let Some(row) = row else { return Ok(None) };
-    let mut cursor = Cursor::new(&row);
-    Ok(Some(OwnerRow {
-        owner_id: cursor.string()?,
-        session_id: cursor.opt_string()?,
-        created_at: cursor.time()?,
-        updated_at: cursor.time()?,
-    }))
+pub(crate) fn owner_row(db: &Db, plane: PlaneId, owner_id: &str) -> Result<Option<OwnerRow>> {
+    const SQL: &str = "SELECT owner_id, session_id, created_at, updated_at FROM memory_owners \
+         WHERE plane_id = ? AND owner_id = ?";
+    db.first(SQL, &[plane.into(), Value::text(owner_id)], |row| {
+        Ok(OwnerRow {
+            owner_id: row.string()?,
+            session_id: row.opt_string()?,
+            created_at: row.time()?,
+            updated_at: row.time()?,
+        })
+    })
 }

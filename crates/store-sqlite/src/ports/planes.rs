@@ -3,11 +3,9 @@
 use ag_store::{Planes, Result};
 use ag_types::{PlaneId, PlaneKey, SystemScope, TenantScope};
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
 
 use super::mismatch;
 use crate::{
-    error::store_error,
     rows::Cursor,
     store::SqliteStore,
     writer::{Answer, Op},
@@ -34,13 +32,8 @@ impl Planes for SqliteStore {
         if let Some(scope) = self.shared.planes.read().by_id(plane) {
             return Ok(Some(scope));
         }
-        let mut reader = self.reader().await?;
-        let row = sqlx::query("SELECT plane_id, tenant_id, runtime_id FROM planes WHERE plane_id = ?")
-            .bind(plane.0)
-            .fetch_optional(&mut *reader)
-            .await
-            .map_err(store_error)?;
-        let scope = row.as_ref().map(scope).transpose()?;
+        const SQL: &str = "SELECT plane_id, tenant_id, runtime_id FROM planes WHERE plane_id = ?";
+        let scope = self.read(|db| db.first(SQL, &[plane.into()], scope))?;
         if let Some(scope) = &scope {
             self.shared.planes.write().insert(scope);
         }
@@ -49,17 +42,12 @@ impl Planes for SqliteStore {
 
     #[tracing::instrument(level = "debug", name = "store.plane.planes", skip_all)]
     async fn planes(&self, _: &SystemScope) -> Result<Vec<TenantScope>> {
-        let mut reader = self.reader().await?;
-        let rows = sqlx::query("SELECT plane_id, tenant_id, runtime_id FROM planes ORDER BY plane_id")
-            .fetch_all(&mut *reader)
-            .await
-            .map_err(store_error)?;
-        rows.iter().map(scope).collect()
+        const SQL: &str = "SELECT plane_id, tenant_id, runtime_id FROM planes ORDER BY plane_id";
+        self.scan(|db| db.all(SQL, &[], scope)).await
     }
 }
 
-fn scope(row: &SqliteRow) -> Result<TenantScope> {
-    let mut cursor = Cursor::new(row);
+fn scope(cursor: &mut Cursor<'_>) -> Result<TenantScope> {
     let plane = cursor.plane()?;
     Ok(TenantScope {
         plane,

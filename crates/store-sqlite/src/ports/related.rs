@@ -2,12 +2,10 @@
 
 use ag_store::{RelatedRun, Result};
 use ag_types::{RunId, TenantScope};
-use sqlx::sqlite::SqliteRow;
 
+use super::count;
 use crate::{
-    error::store_error,
     rows::{Cursor, run_head},
-    sql::{Value, args},
     store::SqliteStore,
 };
 
@@ -32,13 +30,8 @@ pub(super) const LIVE_BELOW: &str = "WITH RECURSIVE below (run_id, live) AS ( \
 
 impl SqliteStore {
     pub(super) async fn child_runs(&self, scope: &TenantScope, run: RunId) -> Result<Vec<RelatedRun>> {
-        let args = args([run.into(), scope.plane.into()])?;
-        let mut reader = self.reader().await?;
-        let rows = sqlx::query_with(CHILDREN, args)
-            .fetch_all(&mut *reader)
-            .await
-            .map_err(store_error)?;
-        rows.iter().map(related).collect()
+        let values = [run.into(), scope.plane.into()];
+        self.scan(move |db| db.all(CHILDREN, &values, related)).await
     }
 
     pub(super) async fn runs_below(
@@ -47,31 +40,20 @@ impl SqliteStore {
         run: RunId,
         limit: usize,
     ) -> Result<Vec<RelatedRun>> {
-        let limit = Value::Int(i64::try_from(limit).unwrap_or(i64::MAX));
-        let args = args([run.into(), scope.plane.into(), limit])?;
-        let mut reader = self.reader().await?;
-        let rows = sqlx::query_with(DESCENDANTS, args)
-            .fetch_all(&mut *reader)
-            .await
-            .map_err(store_error)?;
-        rows.iter().map(related).collect()
+        let values = [run.into(), scope.plane.into(), count(limit).into()];
+        self.scan(move |db| db.all(DESCENDANTS, &values, related)).await
     }
 
     pub(super) async fn nearest_live(&self, scope: &TenantScope, run: RunId) -> Result<Vec<RunId>> {
-        let args = args([run.into(), scope.plane.into()])?;
-        let mut reader = self.reader().await?;
-        let rows = sqlx::query_with(LIVE_BELOW, args)
-            .fetch_all(&mut *reader)
+        let values = [run.into(), scope.plane.into()];
+        self.scan(move |db| db.all(LIVE_BELOW, &values, |row| row.run_id()))
             .await
-            .map_err(store_error)?;
-        rows.iter().map(|row| Cursor::new(row).run_id()).collect()
     }
 }
 
-fn related(row: &SqliteRow) -> Result<RelatedRun> {
-    let mut cursor = Cursor::new(row);
+fn related(cursor: &mut Cursor<'_>) -> Result<RelatedRun> {
     Ok(RelatedRun {
-        head: run_head(&mut cursor)?,
+        head: run_head(cursor)?,
         status: cursor.status()?,
         last_seq: cursor.int()?,
     })

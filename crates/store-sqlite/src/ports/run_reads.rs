@@ -3,12 +3,11 @@
 use ag_store::{LedgerPage, Listener, RelatedRun, Result, RunFilter, RunListRow, RunReads, RunRow, Tail};
 use ag_types::{RunId, RunKey, SystemScope, TenantScope};
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
 
+use super::count;
 use crate::{
-    error::store_error,
+    db::Value,
     rows::{Cursor, HEAD_COLUMNS, STATE_COLUMNS, run_columns, run_head},
-    sql::{args, text},
     store::SqliteStore,
 };
 
@@ -26,27 +25,14 @@ pub(super) const SESSION_LISTENER: &str = "SELECT r.run_id, r.workflow_id, r.wai
 impl RunReads for SqliteStore {
     #[tracing::instrument(level = "debug", name = "store.run.run", skip_all)]
     async fn run(&self, scope: &TenantScope, run: RunId) -> Result<Option<RunRow>> {
-        static SQL: std::sync::LazyLock<std::sync::Arc<str>> = std::sync::LazyLock::new(|| {
+        static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
             format!(
                 "SELECT {HEAD_COLUMNS}, r.rev, r.last_seq, r.bundle_sha256, {STATE_COLUMNS} FROM runs r \
                  WHERE r.run_id = ? AND r.plane_id = ?"
             )
-            .into()
         });
-        let mut reader = self.reader().await?;
-        let row = sqlx::query_with(text(&SQL), args([run.into(), scope.plane.into()])?)
-            .fetch_optional(&mut *reader)
-            .await
-            .map_err(store_error)?;
-        let Some(row) = row else { return Ok(None) };
-        let mut cursor = Cursor::new(&row);
-        Ok(Some(RunRow {
-            head: run_head(&mut cursor)?,
-            rev: cursor.int32()?,
-            last_seq: cursor.int()?,
-            bundle_sha256: cursor.opt_shared()?,
-            columns: run_columns(&mut cursor)?,
-        }))
+        let values = [run.into(), scope.plane.into()];
+        self.read(|db| db.first(&SQL, &values, run_row))
     }
 
     #[tracing::instrument(level = "debug", name = "store.run.runs", skip_all)]
@@ -77,20 +63,18 @@ impl RunReads for SqliteStore {
         after: i64,
         limit: usize,
     ) -> Result<Option<LedgerPage>> {
-        self.ledger_page(scope, run, after, limit).await
+        self.ledger_page(scope, run, after, limit)
     }
 
     #[tracing::instrument(level = "debug", name = "store.run.tails", skip_all)]
     async fn tails(&self, _: &SystemScope, keys: &[RunKey]) -> Result<Vec<Tail>> {
-        self.ledger_tails(keys).await
+        self.ledger_tails(keys)
     }
 
     #[tracing::instrument(level = "debug", name = "store.run.listeners", skip_all)]
     async fn listeners(&self, scope: &TenantScope, wait_key: &str) -> Result<Vec<Listener>> {
-        let mut reader = self.reader().await?;
-        let query = sqlx::query(LISTENER).bind(scope.plane.0).bind(wait_key);
-        let rows = query.fetch_all(&mut *reader).await.map_err(store_error)?;
-        rows.iter().map(listener).collect()
+        let values = [scope.plane.into(), Value::text(wait_key)];
+        self.scan(move |db| db.all(LISTENER, &values, listener)).await
     }
 
     #[tracing::instrument(level = "debug", name = "store.run.session_listeners", skip_all)]
@@ -100,19 +84,23 @@ impl RunReads for SqliteStore {
         session_id: &str,
         limit: usize,
     ) -> Result<Vec<Listener>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut reader = self.reader().await?;
-        let query = sqlx::query(SESSION_LISTENER)
-            .bind(scope.plane.0)
-            .bind(session_id)
-            .bind(limit);
-        let rows = query.fetch_all(&mut *reader).await.map_err(store_error)?;
-        rows.iter().map(listener).collect()
+        let values = [scope.plane.into(), Value::text(session_id), count(limit).into()];
+        self.scan(move |db| db.all(SESSION_LISTENER, &values, listener))
+            .await
     }
 }
 
-fn listener(row: &SqliteRow) -> Result<Listener> {
-    let mut cursor = Cursor::new(row);
+fn run_row(cursor: &mut Cursor<'_>) -> Result<RunRow> {
+    Ok(RunRow {
+        head: run_head(cursor)?,
+        rev: cursor.int32()?,
+        last_seq: cursor.int()?,
+        bundle_sha256: cursor.opt_shared()?,
+        columns: run_columns(cursor)?,
+    })
+}
+
+fn listener(cursor: &mut Cursor<'_>) -> Result<Listener> {
     Ok(Listener {
         run_id: cursor.run_id()?,
         workflow_id: cursor.shared()?,

@@ -4,14 +4,12 @@ use ag_store::{
     Beat, CandidateQuery, Claim, Commit, CommitOutcome, Mail, MailKind, NewSession, Result, RunStore, Start,
     StartOutcome, Sweep, Woken,
 };
-use ag_types::{RunId, RunKey, SessionId, SystemScope, TenantScope, Timestamp};
+use ag_types::{RunId, RunKey, SessionId, SystemScope, TenantScope};
 use async_trait::async_trait;
 
 use super::mismatch;
 use crate::{
-    error::{corrupt, store_error},
-    rows::Cursor,
-    sql::{Value, args},
+    error::corrupt,
     store::SqliteStore,
     writer::{Answer, Op},
 };
@@ -63,7 +61,7 @@ impl RunStore for SqliteStore {
         keys: &[RunKey],
         known: &[(RunKey, i32)],
     ) -> Result<Claim> {
-        self.claim_ready(session, keys, known).await
+        self.claim_ready(session, keys, known)
     }
 
     #[tracing::instrument(level = "debug", name = "store.run.release", skip_all)]
@@ -84,28 +82,20 @@ impl RunStore for SqliteStore {
 
     #[tracing::instrument(level = "debug", name = "store.run.read_mail", skip_all)]
     async fn read_mail(&self, _: &SystemScope, key: RunKey, after: i64) -> Result<Vec<Mail>> {
-        let args = args([key.run.into(), key.plane.into(), Value::Int(after)])?;
-        let mut reader = self.reader().await?;
-        let rows = sqlx::query_with(
-            "SELECT n, kind, body, command_id FROM mail WHERE run_id = ? AND plane_id = ? AND n > ? ORDER BY n",
-            args,
-        )
-        .fetch_all(&mut *reader)
-        .await
-        .map_err(store_error)?;
-        rows.iter()
-            .map(|row| {
-                let mut cursor = Cursor::new(row);
-                let (n, kind) = (cursor.int()?, cursor.text()?);
+        const SQL: &str = "SELECT n, kind, body, command_id FROM mail WHERE run_id = ? AND plane_id = ? AND n > ? ORDER BY n";
+        let values = [key.run.into(), key.plane.into(), after.into()];
+        self.read(|db| {
+            db.all(SQL, &values, |row| {
+                let (n, kind) = (row.int()?, row.text()?);
                 let kind = MailKind::parse(kind).ok_or_else(|| corrupt("mail kind", kind))?;
                 Ok(Mail {
                     n,
                     kind,
-                    body: cursor.shared()?,
-                    command_id: cursor.opt_shared()?,
+                    body: row.shared()?,
+                    command_id: row.opt_shared()?,
                 })
             })
-            .collect()
+        })
     }
 
     #[tracing::instrument(level = "debug", name = "store.run.candidates", skip_all)]
@@ -115,18 +105,15 @@ impl RunStore for SqliteStore {
 
     #[tracing::instrument(level = "debug", name = "store.run.beat", skip_all)]
     async fn beat(&self, _: &SystemScope, session: SessionId, pool: &str) -> Result<Beat> {
-        let mut reader = self.reader().await?;
-        let next: Option<i64> =
-            sqlx::query_scalar("SELECT min(wake_at) FROM run_heads WHERE wake_at IS NOT NULL")
-                .fetch_one(&mut *reader)
-                .await
-                .map_err(store_error)?;
-        drop(reader);
+        const NEXT: &str = "SELECT min(wake_at) FROM run_heads WHERE wake_at IS NOT NULL";
+        let next_wake = self
+            .read(|db| db.first(NEXT, &[], |row| row.opt_time()))?
+            .flatten();
         let now = self.shared.clock.now();
         let leases = self.shared.leases.lock();
         Ok(Beat {
             cancels: leases.cancels_of(session),
-            next_wake: next.map(Timestamp::from_micros),
+            next_wake,
             session_expired: leases.any_expired(now),
             preempt_due: !leases.overdue(now, 1).is_empty(),
             oldest_ready: leases.oldest_ready(pool),

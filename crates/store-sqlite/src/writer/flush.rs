@@ -1,19 +1,9 @@
 //! Writes a plan in one transaction.
 
-use std::sync::Arc;
-
 use ag_store::Result;
-use sqlx::sqlite::SqliteArguments;
 
 use super::{Writer, state::State, statements::Statement};
-use crate::{
-    error::store_error,
-    sql::{Value, args, text},
-};
-
-/// Statements that travel to the driver's thread together with `BEGIN` and `COMMIT`: a lone write costs one visit.
-/// More than that and the combinations of sizes would fill the statement cache.
-const FUSED: usize = 6;
+use crate::db::{Db, Value};
 
 /// Rows to write, by statement.
 pub(super) struct Writes {
@@ -34,67 +24,22 @@ impl Writes {
     }
 }
 
-struct Piece {
-    sql: Arc<str>,
-    rows: Vec<Vec<Value>>,
-}
-
 impl Writer {
     /// See the module. Nothing is written when there is nothing to write.
-    pub(super) async fn flush(&mut self, state: &State, mut writes: Writes) -> Result<()> {
+    pub(super) fn flush(&self, state: &State, mut writes: Writes) -> Result<()> {
         add_heads(state, &mut writes);
         self.add_planes(state, &mut writes);
-        let pieces = split(writes);
-        if pieces.is_empty() {
+        if writes.rows.iter().all(Vec::is_empty) {
             return Ok(());
         }
-        let written = if pieces.len() <= FUSED && pieces.iter().all(|piece| piece.rows.len() == 1) {
-            self.write_fused(pieces).await
-        } else {
-            self.write_pieces(pieces).await
-        };
-        if written.is_err() {
-            // Fails harmlessly when SQLite has rolled back by itself.
-            let _ = sqlx::raw_sql("ROLLBACK").execute(&mut self.conn).await;
-        }
-        written
-    }
-
-    async fn write_fused(&mut self, pieces: Vec<Piece>) -> Result<()> {
-        let mut script = String::from("BEGIN IMMEDIATE;");
-        let mut values = Vec::new();
-        for piece in pieces {
-            script.push_str(&piece.sql);
-            script.push(';');
-            values.extend(piece.rows.into_iter().flatten());
-        }
-        script.push_str("COMMIT");
-        let args = args(values)?;
-        self.execute(&Arc::from(script), args).await
-    }
-
-    async fn write_pieces(&mut self, pieces: Vec<Piece>) -> Result<()> {
-        sqlx::raw_sql("BEGIN IMMEDIATE")
-            .execute(&mut self.conn)
-            .await
-            .map_err(store_error)?;
-        for piece in pieces {
-            let args = args(piece.rows.into_iter().flatten())?;
-            self.execute(&piece.sql, args).await?;
-        }
-        sqlx::raw_sql("COMMIT")
-            .execute(&mut self.conn)
-            .await
-            .map_err(store_error)?;
-        Ok(())
-    }
-
-    async fn execute(&mut self, sql: &Arc<str>, args: SqliteArguments) -> Result<()> {
-        sqlx::query_with(text(sql), args)
-            .execute(&mut self.conn)
-            .await
-            .map_err(store_error)?;
-        Ok(())
+        transaction(&self.db, |db| {
+            for (statement, rows) in Statement::ALL.into_iter().zip(&writes.rows) {
+                for row in rows {
+                    db.execute(statement.sql(), row)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn add_planes(&self, state: &State, writes: &mut Writes) {
@@ -142,18 +87,13 @@ fn add_heads(state: &State, writes: &mut Writes) {
     }
 }
 
-fn split(writes: Writes) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    for (statement, mut rows) in Statement::ALL.into_iter().zip(writes.rows) {
-        let sql = statement.sql();
-        while !rows.is_empty() {
-            let (text, size) = sql.largest(rows.len());
-            let rest = rows.split_off(size);
-            pieces.push(Piece {
-                sql: Arc::clone(text),
-                rows: std::mem::replace(&mut rows, rest),
-            });
-        }
+/// Runs `work` between `BEGIN` and `COMMIT`.
+pub(super) fn transaction<T>(db: &Db, work: impl FnOnce(&Db) -> Result<T>) -> Result<T> {
+    db.execute("BEGIN IMMEDIATE", &[])?;
+    let done = work(db).and_then(|value| db.execute("COMMIT", &[]).map(|_| value));
+    if done.is_err() {
+        // Fails harmlessly when SQLite has rolled back by itself.
+        let _ = db.execute("ROLLBACK", &[]);
     }
-    pieces
+    done
 }

@@ -1,9 +1,6 @@
 //! Reads what a plan needs, for all operations of a transaction at once.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::LazyLock,
-};
+use std::collections::{HashMap, HashSet};
 
 use ag_store::{OutMail, Result, Sweep};
 use ag_types::{PlaneId, RunKey};
@@ -12,53 +9,24 @@ use super::{
     Op, Writer,
     state::{Entry, Head, KeyFacts, PlaneFacts, RunFacts, State},
 };
-use crate::{
-    error::{corrupt, store_error},
-    keys::fetch_rows,
-    rows::Cursor,
-    sql::{RowsSql, Value},
-};
+use crate::{db::Value, error::corrupt, rows::Cursor};
 
 /// Rows that one sweep takes.
 const SWEEP_ROWS: usize = 500;
 
-static ENTRIES: LazyLock<RowsSql> = LazyLock::new(|| {
-    RowsSql::values(
-        "SELECT r.run_id, r.plane_id, r.rev, r.epoch, h.pool, h.mail_in, h.ready_at, h.wake_at, h.crashes FROM (VALUES",
-        2,
-        ") k CROSS JOIN runs r ON r.run_id = k.column1 AND r.plane_id = k.column2 \
-         LEFT JOIN run_heads h ON h.run_id = r.run_id AND h.plane_id = r.plane_id",
-    )
-});
-static START_KEYS: LazyLock<RowsSql> = LazyLock::new(|| {
-    RowsSql::values(
-        "SELECT s.plane_id, s.key, s.body_sha256, s.run_id, s.created_at FROM (VALUES",
-        2,
-        ") k CROSS JOIN start_keys s ON s.plane_id = k.column1 AND s.key = k.column2",
-    )
-});
-static COMMANDS: LazyLock<RowsSql> = LazyLock::new(|| {
-    RowsSql::values(
-        "SELECT c.plane_id, c.command_id, c.seq FROM (VALUES",
-        2,
-        ") k CROSS JOIN commands c ON c.plane_id = k.column1 AND c.command_id = k.column2",
-    )
-});
-static PLANES: LazyLock<RowsSql> = LazyLock::new(|| {
-    RowsSql::values(
-        "SELECT p.plane_id, p.generation, p.command_seq FROM (VALUES",
-        1,
-        ") k CROSS JOIN planes p ON p.plane_id = k.column1",
-    )
-});
+const ENTRY: &str = "SELECT r.rev, r.epoch, h.pool, h.mail_in, h.ready_at, h.wake_at, h.crashes FROM runs r \
+     LEFT JOIN run_heads h ON h.run_id = r.run_id AND h.plane_id = r.plane_id \
+     WHERE r.run_id = ? AND r.plane_id = ?";
+const START_KEY: &str =
+    "SELECT body_sha256, run_id, created_at FROM start_keys WHERE plane_id = ? AND key = ?";
+const COMMAND: &str = "SELECT seq FROM commands WHERE plane_id = ? AND command_id = ?";
+const PLANE: &str = "SELECT generation, command_seq FROM planes WHERE plane_id = ?";
 const DUE: &str = "SELECT run_id, plane_id FROM run_heads WHERE wake_at IS NOT NULL AND wake_at <= ? \
      ORDER BY wake_at LIMIT ?";
 
 /// The reading statements, for the test of their plans.
 #[cfg(test)]
-pub(super) fn statements() -> [&'static RowsSql; 4] {
-    [&ENTRIES, &START_KEYS, &COMMANDS, &PLANES]
-}
+pub(super) const STATEMENTS: [&str; 5] = [ENTRY, START_KEY, COMMAND, PLANE, DUE];
 
 /// Everything the operations name.
 #[derive(Default)]
@@ -116,7 +84,7 @@ impl Wanted {
 
 impl Writer {
     /// See the module.
-    pub(super) async fn load(&mut self, ops: &[&Op], careful: bool) -> Result<State> {
+    pub(super) fn load(&mut self, ops: &[&Op], careful: bool) -> Result<State> {
         let now = self.shared.clock.now();
         let mut state = State {
             now,
@@ -136,11 +104,11 @@ impl Writer {
         }
         self.load_sessions(ops, &mut state, &mut wanted);
         if wanted.timers {
-            self.load_due(&mut state).await?;
+            self.load_due(&mut state)?;
             wanted.runs.extend(state.due.iter().copied());
         }
-        self.load_entries(&mut state, &wanted).await?;
-        self.load_keys(&mut state, wanted).await?;
+        self.load_entries(&mut state, &wanted)?;
+        self.load_keys(&mut state, wanted)?;
         Ok(state)
     }
 
@@ -170,52 +138,20 @@ impl Writer {
         }
     }
 
-    async fn load_due(&mut self, state: &mut State) -> Result<()> {
+    fn load_due(&self, state: &mut State) -> Result<()> {
         let limit = i64::try_from(SWEEP_ROWS).unwrap_or(i64::MAX);
-        let query = sqlx::query(DUE).bind(state.now.as_micros()).bind(limit);
-        for row in query.fetch_all(&mut self.conn).await.map_err(store_error)? {
-            state.due.push(Cursor::new(&row).key()?);
-        }
+        let values = [state.now.into(), limit.into()];
+        state.due = self.db.all(DUE, &values, |row| row.key())?;
         Ok(())
     }
 
-    async fn load_entries(&mut self, state: &mut State, wanted: &Wanted) -> Result<()> {
-        let keys = wanted
-            .runs
-            .iter()
-            .map(|key| vec![key.run.into(), key.plane.into()])
-            .collect();
-        let entries = &mut state.entries;
-        fetch_rows(&mut self.conn, &ENTRIES, keys, |row| {
-            let mut cursor = Cursor::new(row);
-            let key = cursor.key()?;
-            let run = RunFacts {
-                rev: cursor.int32()?,
-                epoch: cursor.int()?,
-            };
-            let head = match cursor.opt_shared()? {
-                None => None,
-                Some(pool) => Some(Head {
-                    pool,
-                    mail_in: cursor.int()?,
-                    ready_at: cursor.opt_time()?,
-                    wake_at: cursor.opt_time()?,
-                    crashes: cursor.int()?,
-                }),
-            };
-            let stored = head.is_some();
-            entries.insert(
-                key,
-                Entry {
-                    run: Some(run),
-                    head,
-                    stored,
-                    ..Entry::default()
-                },
-            );
-            Ok(())
-        })
-        .await?;
+    fn load_entries(&self, state: &mut State, wanted: &Wanted) -> Result<()> {
+        for key in &wanted.runs {
+            let values = [key.run.into(), key.plane.into()];
+            if let Some(entry) = self.db.first(ENTRY, &values, entry)? {
+                state.entries.insert(*key, entry);
+            }
+        }
         // Owners only appear for runs that were ready, and disappear only through this writer: what is read here
         // as owned stays owned, what is read as unowned may be taken meanwhile and then sees this transaction or
         // learns of it from the answer of its first commit.
@@ -226,56 +162,65 @@ impl Writer {
         Ok(())
     }
 
-    async fn load_keys(&mut self, state: &mut State, wanted: Wanted) -> Result<()> {
-        let pairs = |set: HashSet<(PlaneId, String)>| {
-            set.into_iter()
-                .map(|(plane, text)| vec![plane.into(), Value::Owned(text)])
-                .collect::<Vec<_>>()
-        };
-        let start_keys = &mut state.start_keys;
-        fetch_rows(&mut self.conn, &START_KEYS, pairs(wanted.start_keys), |row| {
-            let mut cursor = Cursor::new(row);
-            let key = (cursor.plane()?, cursor.string()?);
-            let body_sha256 = cursor.bytes()?.to_vec();
-            let facts = KeyFacts {
-                body_sha256,
-                run: cursor.run_id()?,
-                created_at: cursor.time()?,
-            };
-            start_keys.insert(key, facts);
-            Ok(())
-        })
-        .await?;
-        let commands = &mut state.commands;
-        fetch_rows(&mut self.conn, &COMMANDS, pairs(wanted.commands), |row| {
-            let mut cursor = Cursor::new(row);
-            commands.insert((cursor.plane()?, cursor.string()?), cursor.int()?);
-            Ok(())
-        })
-        .await?;
-        let unknown = wanted
-            .planes
-            .iter()
-            .filter(|plane| !self.planes.contains_key(plane));
-        let unknown = unknown.map(|plane| vec![(*plane).into()]).collect();
-        let known = &mut self.planes;
-        fetch_rows(&mut self.conn, &PLANES, unknown, |row| {
-            let mut cursor = Cursor::new(row);
-            let plane = cursor.plane()?;
-            known.insert(
-                plane,
-                PlaneFacts {
-                    generation: cursor.int()?,
-                    command_seq: cursor.int()?,
-                },
-            );
-            Ok(())
-        })
-        .await?;
+    fn load_keys(&mut self, state: &mut State, wanted: Wanted) -> Result<()> {
+        for (plane, key) in wanted.start_keys {
+            let values = [plane.into(), Value::Owned(key.clone())];
+            let facts = self.db.first(START_KEY, &values, |row| {
+                Ok(KeyFacts {
+                    body_sha256: row.bytes()?.to_vec(),
+                    run: row.run_id()?,
+                    created_at: row.time()?,
+                })
+            })?;
+            if let Some(facts) = facts {
+                state.start_keys.insert((plane, key), facts);
+            }
+        }
+        for (plane, id) in wanted.commands {
+            let values = [plane.into(), Value::Owned(id.clone())];
+            if let Some(seq) = self.db.first(COMMAND, &values, |row| row.int())? {
+                state.commands.insert((plane, id), seq);
+            }
+        }
         for plane in wanted.planes {
-            let facts = self.planes.get(&plane).ok_or_else(|| corrupt("plane", plane.0))?;
-            state.planes.insert(plane, *facts);
+            let facts = match self.planes.get(&plane) {
+                Some(facts) => *facts,
+                None => self
+                    .db
+                    .first(PLANE, &[plane.into()], |row| {
+                        Ok(PlaneFacts {
+                            generation: row.int()?,
+                            command_seq: row.int()?,
+                        })
+                    })?
+                    .ok_or_else(|| corrupt("plane", plane.0))?,
+            };
+            self.planes.insert(plane, facts);
+            state.planes.insert(plane, facts);
         }
         Ok(())
     }
+}
+
+fn entry(row: &mut Cursor<'_>) -> Result<Entry> {
+    let run = RunFacts {
+        rev: row.int32()?,
+        epoch: row.int()?,
+    };
+    let head = match row.opt_shared()? {
+        None => None,
+        Some(pool) => Some(Head {
+            pool,
+            mail_in: row.int()?,
+            ready_at: row.opt_time()?,
+            wake_at: row.opt_time()?,
+            crashes: row.int()?,
+        }),
+    };
+    Ok(Entry {
+        run: Some(run),
+        stored: head.is_some(),
+        head,
+        ..Entry::default()
+    })
 }

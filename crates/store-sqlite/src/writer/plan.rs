@@ -17,7 +17,7 @@ use super::{
     state::{Entry, Head, RunFacts, State},
     statements::Statement,
 };
-use crate::sql::Value;
+use crate::db::Value;
 
 /// A decided transaction.
 #[derive(Default)]

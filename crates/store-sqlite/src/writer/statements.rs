@@ -1,9 +1,5 @@
 //! The writing statements of the shared plan, in the order in which a transaction runs them.
 
-use std::sync::LazyLock;
-
-use crate::sql::RowsSql;
-
 /// A table's statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
@@ -44,84 +40,61 @@ impl Statement {
         Self::CommandSeq,
     ];
 
-    pub(super) fn sql(self) -> &'static RowsSql {
-        &SQL[self as usize]
-    }
-}
-
-static SQL: LazyLock<[RowsSql; Statement::ALL.len()]> = LazyLock::new(|| Statement::ALL.map(texts));
-
-fn texts(statement: Statement) -> RowsSql {
-    match statement {
-        Statement::ExpiredKeys => {
-            RowsSql::repeated("DELETE FROM start_keys WHERE plane_id = ? AND created_at < ?")
+    pub(super) const fn sql(self) -> &'static str {
+        match self {
+            Self::ExpiredKeys => "DELETE FROM start_keys WHERE plane_id = ? AND created_at < ?",
+            Self::StartKey => {
+                "INSERT INTO start_keys (plane_id, key, body_sha256, run_id, created_at) VALUES (?, ?, ?, ?, ?)"
+            }
+            Self::Run => {
+                "INSERT INTO runs (run_id, plane_id, status, rev, epoch, last_seq, created_at, updated_at, paused, \
+                 steps, llm_calls, tool_calls, tokens_total, parent_run_id, workflow_id, actor_id, session_id, \
+                 bundle_sha256, current_node, wait_reason, wait_key, wait_until, lifecycle, error, wait, meta, \
+                 output, vars) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            }
+            Self::Head => {
+                "INSERT INTO run_heads (run_id, plane_id, pool, mail_in, ready_at, wake_at, crashes) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?)"
+            }
+            Self::Owner => {
+                "INSERT INTO memory_owners (plane_id, owner_id, session_id, created_at, updated_at) \
+                 VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+            }
+            Self::Artifact => {
+                "INSERT INTO artifacts (plane_id, artifact_id, run_id, blob_id, content_type, size_bytes, \
+                 created_at, semantic_kind, render_kind, modality, session_id, meta) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+                 ON CONFLICT (plane_id, artifact_id) DO UPDATE SET run_id = excluded.run_id, \
+                 blob_id = excluded.blob_id, content_type = excluded.content_type, \
+                 size_bytes = excluded.size_bytes, created_at = excluded.created_at, \
+                 semantic_kind = excluded.semantic_kind, render_kind = excluded.render_kind, \
+                 modality = excluded.modality, session_id = excluded.session_id, meta = excluded.meta"
+            }
+            Self::RunUpdate => {
+                "UPDATE runs SET status = ?, rev = ?, epoch = ?, last_seq = ?, updated_at = ?, paused = ?, \
+                 steps = ?, llm_calls = ?, tool_calls = ?, tokens_total = ?, current_node = ?, wait_reason = ?, \
+                 wait_key = ?, wait_until = ?, lifecycle = ?, error = ?, wait = ?, meta = ?, output = ?, vars = ? \
+                 WHERE run_id = ? AND plane_id = ?"
+            }
+            Self::HeadUpdate => {
+                "UPDATE run_heads SET pool = ?, mail_in = ?, ready_at = ?, wake_at = ?, crashes = ? \
+                 WHERE run_id = ? AND plane_id = ?"
+            }
+            Self::HeadDelete => "DELETE FROM run_heads WHERE run_id = ? AND plane_id = ?",
+            Self::Ledger => {
+                "INSERT INTO ledger (run_id, plane_id, last_seq, first_seq, records) VALUES (?, ?, ?, ?, ?)"
+            }
+            Self::MailRead => "DELETE FROM mail WHERE run_id = ? AND plane_id = ? AND n <= ?",
+            Self::Mail => {
+                "INSERT INTO mail (run_id, plane_id, n, kind, body, command_id) VALUES (?, ?, ?, ?, ?, ?)"
+            }
+            Self::Command => {
+                "INSERT INTO commands (plane_id, command_id, seq, run_id, type, payload, client_id, ts, \
+                 created_at, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            }
+            Self::Outcome => "UPDATE commands SET outcome = ? WHERE plane_id = ? AND command_id = ?",
+            Self::CommandSeq => "UPDATE planes SET command_seq = ? WHERE plane_id = ?",
         }
-        Statement::StartKey => RowsSql::values(
-            "INSERT INTO start_keys (plane_id, key, body_sha256, run_id, created_at) VALUES",
-            5,
-            "",
-        ),
-        Statement::Run => RowsSql::values(
-            "INSERT INTO runs (run_id, plane_id, status, rev, epoch, last_seq, created_at, updated_at, paused, \
-             steps, llm_calls, tool_calls, tokens_total, parent_run_id, workflow_id, actor_id, session_id, \
-             bundle_sha256, current_node, wait_reason, wait_key, wait_until, lifecycle, error, wait, meta, output, \
-             vars) VALUES",
-            28,
-            "",
-        ),
-        Statement::Head => RowsSql::values(
-            "INSERT INTO run_heads (run_id, plane_id, pool, mail_in, ready_at, wake_at, crashes) VALUES",
-            7,
-            "",
-        ),
-        Statement::Owner => RowsSql::values(
-            "INSERT INTO memory_owners (plane_id, owner_id, session_id, created_at, updated_at) VALUES",
-            5,
-            "ON CONFLICT DO NOTHING",
-        ),
-        Statement::Artifact => RowsSql::values(
-            "INSERT INTO artifacts (plane_id, artifact_id, run_id, blob_id, content_type, size_bytes, created_at, \
-             semantic_kind, render_kind, modality, session_id, meta) VALUES",
-            12,
-            "ON CONFLICT (plane_id, artifact_id) DO UPDATE SET run_id = excluded.run_id, \
-             blob_id = excluded.blob_id, content_type = excluded.content_type, size_bytes = excluded.size_bytes, \
-             created_at = excluded.created_at, semantic_kind = excluded.semantic_kind, \
-             render_kind = excluded.render_kind, modality = excluded.modality, \
-             session_id = excluded.session_id, meta = excluded.meta",
-        ),
-        Statement::RunUpdate => RowsSql::repeated(
-            "UPDATE runs SET status = ?, rev = ?, epoch = ?, last_seq = ?, updated_at = ?, paused = ?, steps = ?, \
-             llm_calls = ?, tool_calls = ?, tokens_total = ?, current_node = ?, wait_reason = ?, wait_key = ?, \
-             wait_until = ?, lifecycle = ?, error = ?, wait = ?, meta = ?, output = ?, vars = ? \
-             WHERE run_id = ? AND plane_id = ?",
-        ),
-        Statement::HeadUpdate => RowsSql::repeated(
-            "UPDATE run_heads SET pool = ?, mail_in = ?, ready_at = ?, wake_at = ?, crashes = ? \
-             WHERE run_id = ? AND plane_id = ?",
-        ),
-        Statement::HeadDelete => RowsSql::repeated("DELETE FROM run_heads WHERE run_id = ? AND plane_id = ?"),
-        Statement::Ledger => RowsSql::values(
-            "INSERT INTO ledger (run_id, plane_id, last_seq, first_seq, records) VALUES",
-            5,
-            "",
-        ),
-        Statement::MailRead => {
-            RowsSql::repeated("DELETE FROM mail WHERE run_id = ? AND plane_id = ? AND n <= ?")
-        }
-        Statement::Mail => RowsSql::values(
-            "INSERT INTO mail (run_id, plane_id, n, kind, body, command_id) VALUES",
-            6,
-            "",
-        ),
-        Statement::Command => RowsSql::values(
-            "INSERT INTO commands (plane_id, command_id, seq, run_id, type, payload, client_id, ts, created_at, \
-             outcome) VALUES",
-            10,
-            "",
-        ),
-        Statement::Outcome => {
-            RowsSql::repeated("UPDATE commands SET outcome = ? WHERE plane_id = ? AND command_id = ?")
-        }
-        Statement::CommandSeq => RowsSql::repeated("UPDATE planes SET command_seq = ? WHERE plane_id = ?"),
     }
 }

@@ -2,12 +2,15 @@
 
 use ag_store::{Document, DocumentKind, PutMode, PutOutcome, Result};
 use ag_types::PlaneId;
-use sqlx::SqliteConnection;
 
-use crate::{error::store_error, writer::Answer};
+use crate::{
+    db::{Db, Value},
+    error::corrupt,
+    writer::Answer,
+};
 
-pub(super) async fn put(
-    conn: &mut SqliteConnection,
+pub(super) fn put(
+    db: &Db,
     plane: PlaneId,
     kind: DocumentKind,
     document: &Document,
@@ -26,18 +29,16 @@ pub(super) async fn put(
             "UPDATE documents SET body = ?4, updated_at = ?5 WHERE plane_id = ?1 AND kind = ?2 AND id = ?3"
         }
     };
-    let done = sqlx::query(statement)
-        .bind(plane.0)
-        .bind(kind.as_str())
-        .bind(document.id.as_str())
-        .bind(document.body.as_str())
-        .bind(document.updated_at.as_micros())
-        .execute(&mut *conn)
-        .await
-        .map_err(store_error)?;
-    let outcome = if done.rows_affected() > 0 {
+    let values = [
+        plane.into(),
+        kind.as_str().into(),
+        (&document.id).into(),
+        (&document.body).into(),
+        document.updated_at.into(),
+    ];
+    let outcome = if db.execute(statement, &values)? > 0 {
         PutOutcome::Written {
-            generation: raise(conn, plane).await?,
+            generation: raise(db, plane)?,
         }
     } else if mode == PutMode::Create {
         PutOutcome::Exists
@@ -47,32 +48,19 @@ pub(super) async fn put(
     Ok(Answer::Put(outcome))
 }
 
-pub(super) async fn delete(
-    conn: &mut SqliteConnection,
-    plane: PlaneId,
-    kind: DocumentKind,
-    id: &str,
-) -> Result<Answer> {
-    let done = sqlx::query("DELETE FROM documents WHERE plane_id = ? AND kind = ? AND id = ?")
-        .bind(plane.0)
-        .bind(kind.as_str())
-        .bind(id)
-        .execute(&mut *conn)
-        .await
-        .map_err(store_error)?;
-    let deleted = done.rows_affected() > 0;
+pub(super) fn delete(db: &Db, plane: PlaneId, kind: DocumentKind, id: &str) -> Result<Answer> {
+    let deleted = db.execute(
+        "DELETE FROM documents WHERE plane_id = ? AND kind = ? AND id = ?",
+        &[plane.into(), kind.as_str().into(), Value::text(id)],
+    )? > 0;
     if deleted {
-        raise(conn, plane).await?;
+        raise(db, plane)?;
     }
     Ok(Answer::Changed(deleted))
 }
 
-async fn raise(conn: &mut SqliteConnection, plane: PlaneId) -> Result<i64> {
-    sqlx::query_scalar(
-        "UPDATE planes SET generation = generation + 1 WHERE plane_id = ? RETURNING generation",
-    )
-    .bind(plane.0)
-    .fetch_one(conn)
-    .await
-    .map_err(store_error)
+fn raise(db: &Db, plane: PlaneId) -> Result<i64> {
+    let update = "UPDATE planes SET generation = generation + 1 WHERE plane_id = ? RETURNING generation";
+    db.first(update, &[plane.into()], |row| row.int())?
+        .ok_or_else(|| corrupt("plane", plane.0))
 }

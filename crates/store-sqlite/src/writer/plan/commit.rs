@@ -5,7 +5,7 @@ use ag_types::RunKey;
 
 use super::{Letter, Plan};
 use crate::{
-    sql::Value,
+    db::Value,
     writer::{
         state::{RunFacts, State},
         statements::Statement,

@@ -5,7 +5,7 @@ use ag_types::{PlaneId, RunKey};
 
 use super::{Letter, Plan};
 use crate::{
-    sql::Value,
+    db::Value,
     writer::{state::State, statements::Statement},
 };
 
@@ -81,7 +81,7 @@ impl Plan {
                 Value::opt(command.client_id.as_ref()),
                 (&command.ts).into(),
                 command.now.into(),
-                Value::opt(outcome),
+                outcome.map_or(Value::Null, Value::text),
             ],
         );
         PostOutcome::Accepted { seq, woken, preempt }

@@ -5,7 +5,7 @@ use ag_types::{PlaneId, RunId, RunKey};
 
 use super::{Letter, Plan};
 use crate::{
-    sql::Value,
+    db::Value,
     writer::{
         state::{KeyFacts, State},
         statements::Statement,
