@@ -1,6 +1,6 @@
 //! Between the state that steps change and the columns that the store keeps.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use ag_kernel::{Counts, RunAux};
 use ag_store::{Counters, RunColumns, Segment, StoreError};
@@ -35,9 +35,26 @@ pub fn encode(run: &RunState, aux: &RunAux, counters: Counters) -> RunColumns {
     }
 }
 
+thread_local! {
+    /// Where texts are made: states of some ten kilobytes are written at each commit, and growing a buffer for each
+    /// of them cost more than writing into it.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+/// A buffer that grew beyond this is given back.
+const KEEP_BYTES: usize = 1024 * 1024;
+
 fn text<T: serde::Serialize>(value: &T) -> Arc<str> {
-    // Only maps with text keys, numbers and texts: these always serialise.
-    serde_json::to_string(value).unwrap_or_default().into()
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.clear();
+        // Only maps with text keys, numbers and texts: these always serialise, as UTF-8.
+        let written = serde_json::to_writer(&mut *buffer, value);
+        let text = written.ok().and_then(|()| std::str::from_utf8(buffer).ok());
+        let text = Arc::from(text.unwrap_or_default());
+        if buffer.capacity() > KEEP_BYTES {
+            *buffer = Vec::new();
+        }
+        text
+    })
 }
 
 /// The state behind columns.

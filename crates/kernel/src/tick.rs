@@ -581,14 +581,21 @@ impl Tick {
             record_hash: Default::default(),
             signature: Default::default(),
         };
-        // A record holds only strings, numbers and JSON values, all of which serialise.
-        serde_json::to_string(&record).unwrap_or_default()
+        let mut line = Vec::with_capacity(RECORD_BYTES);
+        // A record holds only strings, numbers and JSON values, all of which serialise, as UTF-8.
+        match serde_json::to_writer(&mut line, &record) {
+            Ok(()) => String::from_utf8(line).unwrap_or_default(),
+            Err(_) => String::new(),
+        }
     }
 
     pub(crate) fn fresh_step(&self) -> StepId {
         self.ids.step_id()
     }
 }
+
+/// Room for the usual record.
+const RECORD_BYTES: usize = 1024;
 
 /// Effect type, payload, result key.
 pub(crate) type EffectParts<'a> = (&'a str, &'a Object, Option<&'a str>);

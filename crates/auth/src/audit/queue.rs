@@ -8,12 +8,16 @@ use std::{
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use super::{AuditFile, AuditRecord, AuditSink};
 
 /// Records written at a time.
 const BATCH: usize = 256;
+/// Pause between two batches. While the thread does not wait for a record, sending one wakes nobody: a request pays
+/// for a place in the queue and not for a switch of threads.
+const PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 enum Message {
@@ -114,8 +118,12 @@ fn write_all(mut file: AuditFile, receiver: &Receiver<Message>, lost: &AtomicU64
                 failing = true;
             }
         }
+        let pause = flushes.is_empty() && batch.len() < BATCH;
         for done in flushes {
             let _ = done.send(());
+        }
+        if pause {
+            std::thread::sleep(PAUSE);
         }
     }
 }
