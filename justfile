@@ -7,6 +7,10 @@ default:
 dev *args:
     cargo run -p abstractgateway -- serve {{args}}
 
+# Start a cluster on this machine, until Ctrl-C.
+dev-cluster *args:
+    cargo dev-cluster {{args}}
+
 # All checks, as they run before a change lands.
 test:
     ./scripts/test.sh
@@ -39,3 +43,11 @@ bench-store *args:
 # Microbenchmark of flow execution.
 bench-flow *args:
     cargo run --release -p ag-visualflow --example flow_bench -- {{args}}
+
+# Secrets for docker-compose.yml, in deploy/secrets.
+secrets:
+    deploy/make-secrets.sh
+
+# The cluster in containers.
+up *args: secrets
+    docker compose --profile cluster up --build {{args}}

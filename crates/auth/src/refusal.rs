@@ -31,6 +31,11 @@ pub enum Refusal {
     },
     /// Too many requests or streams at a time.
     ConcurrencyLimit,
+    /// Too many requests in a minute.
+    RateLimited {
+        /// Whole seconds until the window ends.
+        retry_after_s: u64,
+    },
 }
 
 impl Refusal {
@@ -39,7 +44,7 @@ impl Refusal {
     pub fn status(&self) -> u16 {
         match self {
             Self::OriginNotAllowed | Self::CsrfRequired | Self::AdminRequired(_) => 403,
-            Self::LockedOut { .. } | Self::ConcurrencyLimit => 429,
+            Self::LockedOut { .. } | Self::ConcurrencyLimit | Self::RateLimited { .. } => 429,
             Self::NoTokenConfigured => 503,
             Self::Unauthorized => 401,
             Self::TooLarge { .. } => 413,
@@ -69,6 +74,7 @@ impl Refusal {
                 detail(&format!("Payload Too Large ({bytes} bytes > {limit} bytes)"))
             }
             Self::ConcurrencyLimit => detail("Too Many Requests (concurrency limit)"),
+            Self::RateLimited { .. } => detail("Too Many Requests (rate limit)"),
         }
     }
 
@@ -76,7 +82,9 @@ impl Refusal {
     #[must_use]
     pub fn headers(&self) -> Vec<Header> {
         match self {
-            Self::LockedOut { retry_after_s } => vec![("retry-after", retry_after_s.to_string())],
+            Self::LockedOut { retry_after_s } | Self::RateLimited { retry_after_s } => {
+                vec![("retry-after", retry_after_s.to_string())]
+            }
             Self::ConcurrencyLimit => vec![("retry-after", "1".to_owned())],
             Self::Unauthorized => vec![("www-authenticate", "Bearer".to_owned())],
             _ => Vec::new(),
@@ -141,6 +149,12 @@ mod tests {
                 413,
                 r#"{"detail":"Payload Too Large (300 bytes > 256 bytes)"}"#,
                 None,
+            ),
+            (
+                Refusal::RateLimited { retry_after_s: 41 },
+                429,
+                r#"{"detail":"Too Many Requests (rate limit)"}"#,
+                Some(("retry-after", "41")),
             ),
             (
                 Refusal::ConcurrencyLimit,

@@ -31,6 +31,15 @@ impl Config {
             .unwrap_or_else(|| self.data_path("gateway.sqlite3"))
     }
 
+    /// Where the embedded store keeps the encryption keys when none are configured; created if missing.
+    #[must_use]
+    pub fn encryption_keys_file(&self) -> PathBuf {
+        self.encryption
+            .keys_file
+            .clone()
+            .unwrap_or_else(|| self.data_path("auth/encryption-keys"))
+    }
+
     /// Root of the run workspaces, the same on every node that touches files.
     #[must_use]
     pub fn workspaces_root(&self) -> PathBuf {

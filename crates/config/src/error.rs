@@ -52,7 +52,7 @@ pub enum ConfigError {
     /// `store.backend = "file"`, the folder-per-run store of the reference.
     #[error(
         "store.backend: the `file` store is not served; move the folder over once with \
-         `abstractgateway migrate --from file --to sqlite --data-dir {}`, \
+         `abstractgateway migrate --from file {0} --data-dir {0} --apply` (without --apply it only says what it would do), \
          then set ABSTRACTGATEWAY_STORE_BACKEND=sqlite",
         data_dir.display()
     )]

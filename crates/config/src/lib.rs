@@ -23,7 +23,8 @@ pub use error::{ConfigError, Problem, Problems};
 pub use layer::Overrides;
 pub use load::{Inputs, Loaded, load};
 pub use sections::{
-    AuditConfig, AuthConfig, Config, DataConfig, DbSync, ExecutionConfig, HostConfig, LimitsConfig,
-    LogFormat, MessagingConfig, ProvidersConfig, RunnerConfig, ServerConfig, SessionsConfig, StoreBackend,
-    StoreConfig, TelemetryConfig, ToolMode, UsersConfig, WorkflowsConfig, WorkspaceConfig,
+    AuditConfig, AuthConfig, BlobsConfig, Config, DataConfig, DbSync, EncryptionConfig, ExecutionConfig,
+    HostConfig, LimitsConfig, LogFormat, MessagingConfig, ProvidersConfig, RunnerConfig, S3Config,
+    ServerConfig, SessionsConfig, StoreBackend, StoreConfig, TelemetryConfig, ToolMode, UsersConfig,
+    WorkflowsConfig, WorkspaceConfig,
 };

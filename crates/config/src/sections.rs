@@ -2,13 +2,16 @@
 
 mod audit;
 mod auth;
+mod blobs;
 mod data;
+mod encryption;
 mod execution;
 mod host;
 mod limits;
 mod messaging;
 pub(crate) mod providers;
 mod runner;
+mod s3;
 mod server;
 mod sessions;
 mod store;
@@ -25,13 +28,16 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     audit::AuditConfig,
     auth::AuthConfig,
+    blobs::BlobsConfig,
     data::DataConfig,
+    encryption::EncryptionConfig,
     execution::{ExecutionConfig, ToolMode},
     host::HostConfig,
     limits::LimitsConfig,
     messaging::MessagingConfig,
     providers::ProvidersConfig,
     runner::RunnerConfig,
+    s3::S3Config,
     server::ServerConfig,
     sessions::SessionsConfig,
     store::{DbSync, StoreBackend, StoreConfig},
@@ -56,6 +62,12 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// The database.
     pub store: StoreConfig,
+    /// A bucket for the bytes of artifacts and bundles.
+    pub s3: S3Config,
+    /// The collection of bytes that nothing refers to any more.
+    pub blobs: BlobsConfig,
+    /// Keys that encrypt stored secrets.
+    pub encryption: EncryptionConfig,
     /// The brokers of a cluster.
     pub messaging: MessagingConfig,
     /// The runner of this process.
@@ -87,6 +99,8 @@ impl Config {
     /// Moves values into the ranges of the contract, saying so.
     pub(crate) fn normalise(&mut self, warnings: &mut Vec<String>) {
         self.limits.normalise(warnings);
+        self.s3.normalise(warnings);
+        self.blobs.normalise(warnings);
         self.runner.normalise(warnings);
         self.auth.normalise(warnings);
         self.sessions.normalise(warnings);
@@ -101,6 +115,7 @@ impl Config {
         self.data.validate(problems);
         self.server.validate(problems);
         self.store.validate(&self.data, problems);
+        self.s3.validate(problems);
         self.messaging.validate(problems);
         self.runner.validate(problems);
         self.auth.validate(problems);

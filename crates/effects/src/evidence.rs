@@ -1,19 +1,19 @@
 //! Evidence: what tools that look at or act on the outside have returned, kept beside the run (effects spec §9).
 //!
 //! The ledger keeps a result as it came. The state gets a copy whose bulky parts are artifacts, with the id of the
-//! evidence record in `meta.evidence_id`, and a span of kind `evidence` in `_runtime.memory_spans`. Evidence never
+//! evidence record in `meta.evidence_id`; a span of kind `evidence` joins the run's memory. Evidence never
 //! fails a run: what cannot be stored leaves a warning in `_runtime.evidence_warnings`.
 
 use ag_artifacts::{BlobError, NewArtifact, Tags, node_reference};
 use ag_kernel::VarChange;
-use ag_store::ArtifactRow;
+use ag_store::{ArtifactRow, MemoryRow};
 use ag_types::Object;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::handler::EffectCtx;
+use crate::{handler::EffectCtx, memory::evidence_row};
 
-/// Tools whose results are evidence.
+/// Tools whose results are evidence, besides those of tool servers.
 pub const EVIDENCE_TOOLS: [&str; 3] = ["web_search", "fetch_url", "execute_command"];
 
 /// Output fields that become artifacts, and the name of the part.
@@ -28,8 +28,7 @@ const PARTS: [(&str, &str); 5] = [
 /// A field stays in the state when it is shorter than this and nothing else in the output shows it to a model.
 const SMALL_BYTES: usize = 4096;
 
-/// Paths of the variables that evidence writes.
-const SPANS: &str = "_runtime.memory_spans";
+/// Path of the variable that evidence writes.
 const WARNINGS: &str = "_runtime.evidence_warnings";
 
 /// What a batch leaves behind besides its result.
@@ -37,8 +36,10 @@ const WARNINGS: &str = "_runtime.evidence_warnings";
 pub struct Captured {
     /// What the state keeps; `None` when it is the result itself.
     pub state: Option<Value>,
-    /// Spans and warnings.
+    /// Warnings.
     pub changes: Vec<VarChange>,
+    /// Spans.
+    pub memory: Vec<MemoryRow>,
     /// Rows of the stored artifacts.
     pub artifacts: Vec<ArtifactRow>,
 }
@@ -55,13 +56,16 @@ pub async fn capture(ctx: &EffectCtx<'_>, calls: &[Value], stored: &Value) -> Ca
         return captured;
     }
     let mut state = stored.clone();
-    let (mut spans, mut warnings) = (Vec::new(), Vec::new());
+    let mut warnings = Vec::new();
+    let owner = ctx.run.head.run_id.to_string();
     let entries = state.get_mut("results").and_then(Value::as_array_mut);
     for (index, result) in entries.into_iter().flatten().enumerate() {
         let Some(tool) = tool_of(result) else { continue };
         let call = calls.get(index).unwrap_or(&Value::Null);
-        match record(ctx, tool, call, result, &mut captured.artifacts).await {
-            Ok(span) => spans.push(span),
+        match record(ctx, &tool, call, result, &mut captured.artifacts).await {
+            Ok(span) => captured
+                .memory
+                .extend(evidence_row(&owner, span, ctx.clock.now())),
             Err(error) => {
                 tracing::warn!(run.id = %ctx.run.head.run_id, tool, %error, "evidence is not stored");
                 let call_id = result.get("call_id").cloned().unwrap_or_default();
@@ -69,10 +73,10 @@ pub async fn capture(ctx: &EffectCtx<'_>, calls: &[Value], stored: &Value) -> Ca
             }
         }
     }
-    for (path, items) in [(SPANS, spans), (WARNINGS, warnings)] {
-        if !items.is_empty() {
-            captured.changes.push(VarChange::Append(path.to_owned(), items));
-        }
+    if !warnings.is_empty() {
+        captured
+            .changes
+            .push(VarChange::Append(WARNINGS.to_owned(), warnings));
     }
     captured.state = Some(state);
     captured
@@ -85,15 +89,15 @@ fn results(stored: &Value) -> &[Value] {
         .map_or(&[], Vec::as_slice)
 }
 
-fn tool_of(result: &Value) -> Option<&'static str> {
+fn tool_of(result: &Value) -> Option<String> {
     let name = result.get("name").and_then(Value::as_str)?;
-    EVIDENCE_TOOLS.into_iter().find(|tool| *tool == name)
+    (EVIDENCE_TOOLS.contains(&name) || name.starts_with("mcp::")).then(|| name.to_owned())
 }
 
 /// Stores one result and marks it; the span that names it. The result changes only when everything is stored.
 async fn record(
     ctx: &EffectCtx<'_>,
-    tool: &'static str,
+    tool: &str,
     call: &Value,
     result: &mut Value,
     rows: &mut Vec<ArtifactRow>,

@@ -4,10 +4,12 @@ use std::{collections::HashMap, sync::Arc};
 
 use ag_artifacts::BlobStore;
 use ag_kernel::{EffectRequest, Outcome, RunAux, VarChange};
-use ag_store::{ArtifactRow, OutMail, OwnerRow, Store};
+use ag_store::{ArtifactRow, MemoryRow, OutMail, OwnerRow, Store, StoreError};
 use ag_types::{Clock, EffectKind, IdGen, RunState, TenantScope};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
+
+use crate::Progress;
 
 /// What must be committed before an effect of this kind is performed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,10 @@ pub struct Answer {
     pub artifacts: Vec<ArtifactRow>,
     /// Memory owners to create where absent.
     pub owners: Vec<OwnerRow>,
+    /// Memory rows to add, in order.
+    pub memory: Vec<MemoryRow>,
+    /// The store could not be asked: nothing of this answer applies, the effect is tried again.
+    pub postponed: Option<StoreError>,
 }
 
 impl Answer {
@@ -58,6 +64,20 @@ impl Answer {
             mail: vec![],
             artifacts: vec![],
             owners: vec![],
+            memory: vec![],
+            postponed: None,
+        }
+    }
+    /// The store failed before anything was done. An outage passes and is not the flow's fault: the effect happens
+    /// later. What does not pass by itself fails with this text.
+    pub fn store_failed(error: StoreError, text: impl Into<String>) -> Self {
+        let passes = matches!(
+            error,
+            StoreError::Unavailable(_) | StoreError::Ambiguous(_) | StoreError::SessionLost
+        );
+        Self {
+            postponed: passes.then_some(error),
+            ..Self::failed(text)
         }
     }
     /// A result and nothing else.
@@ -77,13 +97,40 @@ pub trait WorkflowDirectory: Send + Sync {
     /// version it was started with, so `from` (the asking run's bundle) is tried first for ids of the same bundle.
     ///
     /// # Errors
-    /// A text for the failed effect (a deprecated workflow, an unreadable registry).
+    /// [`Failure`].
     async fn resolve(
         &self,
         scope: &TenantScope,
         workflow_id: &str,
         from: Option<&str>,
-    ) -> Result<Option<ResolvedWorkflow>, String>;
+    ) -> Result<Option<ResolvedWorkflow>, Failure>;
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// What the flow asked for cannot be done; the effect fails with this text.
+    #[error("{0}")]
+    Text(String),
+    /// The store could not be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Failure> for Answer {
+    fn from(failure: Failure) -> Self {
+        let text = failure.to_string();
+        match failure {
+            Failure::Text(_) => Self::failed(text),
+            Failure::Store(error) => Self::store_failed(error, text),
+        }
+    }
 }
 
 /// A workflow that can be started.
@@ -93,6 +140,8 @@ pub struct ResolvedWorkflow {
     pub entry_node: String,
     /// Bundle that holds it; none for dynamic flows.
     pub bundle_sha256: Option<Arc<str>>,
+    /// Node types of it that this program does not know.
+    pub unknown_types: Vec<String>,
 }
 
 /// What a handler may use.
@@ -119,6 +168,8 @@ pub struct EffectCtx<'a> {
     pub clock: &'a dyn Clock,
     /// Ids.
     pub ids: &'a dyn IdGen,
+    /// What becomes `abstract.progress` records, where [`EffectHandler::reports`] says so.
+    pub progress: Progress,
 }
 
 /// Performs effects of one kind.
@@ -126,6 +177,10 @@ pub struct EffectCtx<'a> {
 pub trait EffectHandler: Send + Sync {
     /// What must be durable before.
     fn class(&self) -> EffectClass;
+    /// Whether a request may report progress. The driver then works on a copy of the run and commits what it hears.
+    fn reports(&self, _request: &EffectRequest) -> bool {
+        false
+    }
     /// Performs the effect. Business failures are outcomes, not errors; must return soon after `ctx.cancel` fires.
     async fn handle(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Answer;
 }
@@ -154,6 +209,8 @@ pub struct ToolsDone {
     pub artifacts: Vec<ArtifactRow>,
     /// Memory owners to create where absent.
     pub owners: Vec<OwnerRow>,
+    /// Memory rows to add, in order.
+    pub memory: Vec<MemoryRow>,
 }
 
 /// Handlers by kind.

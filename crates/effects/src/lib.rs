@@ -9,7 +9,9 @@ pub mod evidence;
 pub mod handler;
 pub mod host;
 pub mod llm_call;
+pub mod memory;
 pub mod model_residency;
+pub mod progress;
 pub mod routes;
 pub mod runtime_host;
 #[cfg(test)]
@@ -18,7 +20,8 @@ pub mod tool_calls;
 pub mod workspaces;
 
 pub use handler::{
-    Answer, Child, EffectClass, EffectCtx, EffectHandler, EffectRegistry, ResolvedWorkflow, Tools, ToolsDone,
-    WorkflowDirectory,
+    Answer, Child, EffectClass, EffectCtx, EffectHandler, EffectRegistry, Failure, ResolvedWorkflow, Tools,
+    ToolsDone, WorkflowDirectory,
 };
 pub use host::{Host, HostQuestion};
+pub use progress::Progress;

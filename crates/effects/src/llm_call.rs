@@ -13,11 +13,13 @@ mod attachments;
 mod budget;
 mod cache_key;
 mod duplicates;
+mod generate;
 mod grounding;
 mod hearing;
 mod input;
 mod media;
 mod messages;
+mod observe;
 mod result;
 #[cfg(test)]
 mod tests;
@@ -26,12 +28,13 @@ mod trim;
 
 use ag_kernel::{EffectRequest, VarChange};
 use ag_providers::{ChatRequest, ResponseSchema, SamplingParams, Thinking, structured};
+use ag_types::Object;
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
-use crate::routes::{ModelQuery, ModelResolver, ResolvedModel};
-use crate::{Answer, EffectClass, EffectCtx, EffectHandler};
+use crate::routes::{ModelQuery, ModelResolver, ResolveError, ResolvedModel};
+use crate::{Answer, EffectClass, EffectCtx, EffectHandler, Failure};
 use input::Input;
 
 /// Host-wide settings of model calls.
@@ -55,14 +58,12 @@ impl LlmCall {
         Self { resolver, settings }
     }
 
-    async fn perform(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Result<Answer, String> {
+    async fn perform(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Result<Answer, Failure> {
         let input = Input::new(&request.open.payload, &ctx.run.vars);
         input.check()?;
-        if input.makes_media() {
-            return Err(
-                "Generated media outputs are not available: no route is configured for this request"
-                    .to_owned(),
-            );
+        let wanted = generate::Wanted::of(input.payload());
+        if !wanted.wants_text() {
+            return Ok(self.media_only(ctx, request, &input, &wanted).await?);
         }
         let schema = response_schema(&input)?;
         let chosen = self.choose(ctx, &input).await?;
@@ -100,6 +101,7 @@ impl LlmCall {
             prompt_cache_key: cache_key,
             idempotency_key: Some(ctx.outbound_key.clone()),
             timeout: input.timeout_s().map(Duration::from_secs_f64),
+            trace: trace(ctx, request, &input),
             extra: input.extra_body(),
             ..ChatRequest::default()
         };
@@ -108,7 +110,8 @@ impl LlmCall {
             fallback: input.structured_fallback(),
             truncation: budget::Truncation::new(&input, &chosen.capabilities),
         };
-        let asked = ask::ask(&chosen, base, &plan, &ctx.cancel).await?;
+        let asking = ask::ask(&chosen, base, &plan, &ctx.cancel);
+        let asked = observe::chat(&chosen, ctx.run, asking).await?;
 
         let made = result::Made {
             input: &input,
@@ -117,8 +120,13 @@ impl LlmCall {
             asked: &asked,
             warnings: &warnings,
         };
-        let value = result::value(&made, || ctx.ids.uuid().to_string());
+        let mut value = result::value(&made, || ctx.ids.uuid().to_string());
+        let artifacts = match wanted.is_empty() {
+            true => Vec::new(),
+            false => self.with_media(ctx, request, &input, &wanted, &mut value).await?,
+        };
         let mut answer = Answer::done(value);
+        answer.artifacts = artifacts;
         if !pending.is_empty() {
             answer
                 .changes
@@ -131,15 +139,10 @@ impl LlmCall {
     }
 
     /// The payload's model, else the run's, else the plane's default; half a choice is completed from the next level.
-    async fn choose(&self, ctx: &EffectCtx<'_>, input: &Input<'_>) -> Result<ResolvedModel, String> {
+    async fn choose(&self, ctx: &EffectCtx<'_>, input: &Input<'_>) -> Result<ResolvedModel, Failure> {
         let (mut provider, mut model) = input.route();
         if provider.is_none() || model.is_none() {
-            let default = self
-                .resolver
-                .routes()
-                .text(ctx.scope)
-                .await
-                .map_err(|error| error.to_string())?;
+            let default = self.resolver.routes().text(ctx.scope).await?;
             let default = default.and_then(|found| Some((found.route.provider?, found.route.model?)));
             if let Some((default_provider, default_model)) = default {
                 provider = provider.or(Some(default_provider));
@@ -153,10 +156,10 @@ impl LlmCall {
             base_url: base_url.as_deref(),
             ..ModelQuery::default_for(ctx.scope, "llm_call")
         };
-        self.resolver
-            .resolve(query)
-            .await
-            .map_err(|error| error.to_string())
+        self.resolver.resolve(query).await.map_err(|error| match error {
+            ResolveError::Store(error) => Failure::Store(error),
+            error => Failure::Text(error.to_string()),
+        })
     }
 }
 
@@ -166,13 +169,33 @@ impl EffectHandler for LlmCall {
         EffectClass::Outside
     }
 
+    fn reports(&self, request: &EffectRequest) -> bool {
+        !generate::Wanted::of(&request.open.payload).is_empty()
+    }
+
     async fn handle(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Answer {
         // The future holds the whole conversation, which is too much for the driver's stack.
         match Box::pin(self.perform(ctx, request)).await {
             Ok(answer) => answer,
-            Err(error) => Answer::failed(error),
+            Err(failure) => failure.into(),
         }
     }
+}
+
+/// Whose call this is, for a model service of our own.
+fn trace(ctx: &EffectCtx<'_>, request: &EffectRequest, input: &Input<'_>) -> Object {
+    let mut trace = input
+        .param("trace_metadata")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
+    let open = &request.open;
+    trace.insert("step_id".to_owned(), json!(open.step_id));
+    trace.insert(
+        "effect_idempotency_key".to_owned(),
+        ctx.outbound_key.as_str().into(),
+    );
+    trace
 }
 
 fn response_schema(input: &Input<'_>) -> Result<Option<ResponseSchema>, String> {

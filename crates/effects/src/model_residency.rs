@@ -3,12 +3,15 @@
 //! Failures complete the effect with a warning unless the payload says `required`: a flow that warms a model up should
 //! not fail because a hosted provider has nothing to warm.
 
+mod operator;
+
 use ag_kernel::EffectRequest;
 use ag_providers::{ProviderError, media::LoadedModel};
-use ag_types::Object;
+use ag_types::{Object, TenantScope};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::routes::{ModelQuery, ModelResolver, ResolvedModel};
 use crate::{Answer, EffectClass, EffectCtx, EffectHandler};
@@ -53,11 +56,21 @@ pub struct ModelResidency {
     resolver: ModelResolver,
 }
 
+/// Who asks.
+#[derive(Clone, Copy)]
+struct Asker<'a> {
+    scope: &'a TenantScope,
+    cancel: &'a CancellationToken,
+}
+
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operation {
+pub enum Operation {
+    /// Tell what is loaded.
     List,
+    /// Load a model.
     Load,
+    /// Unload a model.
     Unload,
 }
 
@@ -72,7 +85,9 @@ impl Operation {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// As answers name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::List => "list_loaded",
             Self::Load => "load",
@@ -87,12 +102,7 @@ impl ModelResidency {
         Self { resolver }
     }
 
-    async fn perform(
-        &self,
-        ctx: &EffectCtx<'_>,
-        payload: &Object,
-        operation: Operation,
-    ) -> Result<Value, String> {
+    async fn perform(&self, ctx: Asker<'_>, payload: &Object, operation: Operation) -> Result<Value, String> {
         match operation {
             Operation::List => self.list(ctx, payload).await,
             Operation::Load => self.load(ctx, payload).await,
@@ -102,7 +112,7 @@ impl ModelResidency {
 
     async fn resolve(
         &self,
-        ctx: &EffectCtx<'_>,
+        ctx: Asker<'_>,
         payload: &Object,
         provider: Option<&str>,
         model: Option<&str>,
@@ -122,7 +132,7 @@ impl ModelResidency {
     }
 
     /// The plane's text model as a cached client, and what its server says is loaded.
-    async fn list(&self, ctx: &EffectCtx<'_>, payload: &Object) -> Result<Value, String> {
+    async fn list(&self, ctx: Asker<'_>, payload: &Object) -> Result<Value, String> {
         let (task, provider, model) = (
             text(payload, "task"),
             text(payload, "provider"),
@@ -201,7 +211,7 @@ impl ModelResidency {
         }))
     }
 
-    async fn load(&self, ctx: &EffectCtx<'_>, payload: &Object) -> Result<Value, String> {
+    async fn load(&self, ctx: Asker<'_>, payload: &Object) -> Result<Value, String> {
         let task = text(payload, "task").ok_or("model_residency load requires payload.task")?;
         supported(&task)?;
         let (provider, model) = (text(payload, "provider"), text(payload, "model"));
@@ -230,7 +240,7 @@ impl ModelResidency {
         Ok(changed(&row, Operation::Load, "loaded", true))
     }
 
-    async fn unload(&self, ctx: &EffectCtx<'_>, payload: &Object) -> Result<Value, String> {
+    async fn unload(&self, ctx: Asker<'_>, payload: &Object) -> Result<Value, String> {
         let runtime_id = text(payload, "runtime_id");
         let named = runtime_id.as_deref().and_then(of_runtime_id);
         let (provider, model) = match named {
@@ -284,6 +294,10 @@ impl EffectHandler for ModelResidency {
 
     async fn handle(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Answer {
         let payload = &request.open.payload;
+        let ctx = Asker {
+            scope: ctx.scope,
+            cancel: &ctx.cancel,
+        };
         let given = text(payload, "operation").unwrap_or_default();
         let (name, result) = match Operation::parse(&given) {
             Some(operation) => (operation.name(), self.perform(ctx, payload, operation).await),
@@ -319,7 +333,7 @@ fn supported(task: &str) -> Result<(), String> {
 }
 
 /// What the server says is loaded; `None` when it does not say.
-async fn loaded(chosen: &ResolvedModel, ctx: &EffectCtx<'_>) -> Option<Vec<LoadedModel>> {
+async fn loaded(chosen: &ResolvedModel, ctx: Asker<'_>) -> Option<Vec<LoadedModel>> {
     let port = chosen.client.residency.as_ref()?;
     let answer: Result<_, ProviderError> = port.loaded(ctx.cancel.clone()).await;
     answer

@@ -48,6 +48,8 @@ pub trait ModelDefaults: Send + Sync {
     async fn text_route(&self, scope: &TenantScope) -> Option<(String, String)>;
     /// Limits of a model; unknown and absent ones have conservative values.
     fn limits(&self, model: Option<&str>) -> ModelLimits;
+    /// Forgets what is remembered of a plane: another node has changed something.
+    fn forget(&self, _scope: &TenantScope) {}
 }
 
 /// A configured default. Blank texts count as absent.
@@ -389,5 +391,11 @@ impl ModelDefaults for CapabilityRoutes {
                 Support::None => "none",
             },
         }
+    }
+
+    fn forget(&self, scope: &TenantScope) {
+        let mut cache = self.cache.lock();
+        cache.remove(&scope.plane);
+        cache.remove(&PlaneId::ROOT);
     }
 }

@@ -128,8 +128,8 @@ impl Host for RuntimeHost {
             | HostOp::ListFolder
             | HostOp::ReadPdf
             | HostOp::WritePdf => {
-                let (op, args) = (call.op, call.args.clone());
-                self.with_workspace(&question, move |policy| files::answer(op, policy, &args))
+                let (op, args, now) = (call.op, call.args.clone(), self.parts.clock.now());
+                self.with_workspace(&question, move |policy| files::answer(op, policy, &args, now))
                     .await
                     .map(Value::Object)
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ag_artifacts::{MemoryBlobs, NewArtifact};
 use ag_kernel::{EffectRequest, OpenEffect};
-use ag_providers::fake::{FakeChat, Step};
+use ag_providers::fake::{FakeChat, FakeMedia, Step};
 use ag_providers::{
     CapabilityTable, EndpointOrigin, ModelCatalogue, ModelResidency, ProviderClient, ProviderDirectory,
     ProviderEndpoint, ProviderError, ProviderQuery, Transcriber, family, unknown_provider,
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::routes::{CapabilityRoutes, ModelResolver, RouteLevels};
-use crate::{EffectCtx, ResolvedWorkflow, WorkflowDirectory, artifacts::store_artifact};
+use crate::{EffectCtx, Failure, ResolvedWorkflow, WorkflowDirectory, artifacts::store_artifact};
 
 /// A query as a directory saw it.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +40,7 @@ pub(crate) struct TestDirectory {
     pub(crate) catalogue: Option<Arc<dyn ModelCatalogue>>,
     pub(crate) residency: Option<Arc<dyn ModelResidency>>,
     pub(crate) transcriber: Option<Arc<dyn Transcriber>>,
+    pub(crate) media: Option<Arc<FakeMedia>>,
     pub(crate) allowed_models: Vec<String>,
     pub(crate) queries: Mutex<Vec<SeenQuery>>,
 }
@@ -70,16 +71,24 @@ impl ProviderDirectory for TestDirectory {
             allowed_models: self.allowed_models.clone(),
             timeout: std::time::Duration::from_secs(5),
         });
-        Ok(ProviderClient {
-            endpoint,
-            chat: self.chat.clone(),
-            embedder: None,
-            images: None,
-            speech: None,
+        let mut client = ProviderClient {
             transcriber: self.transcriber.clone(),
             catalogue: self.catalogue.clone(),
             residency: self.residency.clone(),
-        })
+            ..ProviderClient::new(endpoint, self.chat.clone())
+        };
+        if let Some(media) = &self.media {
+            client.images = Some(media.clone());
+            client.speech = Some(media.clone());
+            client.transcriber = Some(media.clone());
+            // Only servers of this family do what the common protocol does not.
+            if family.name == "vllm" {
+                client.upscaler = Some(media.clone());
+                client.videos = Some(media.clone());
+                client.music = Some(media.clone());
+            }
+        }
+        Ok(client)
     }
 }
 
@@ -92,7 +101,7 @@ impl WorkflowDirectory for NoWorkflows {
         _: &TenantScope,
         _: &str,
         _: Option<&str>,
-    ) -> Result<Option<ResolvedWorkflow>, String> {
+    ) -> Result<Option<ResolvedWorkflow>, Failure> {
         Ok(None)
     }
 }
@@ -209,6 +218,7 @@ impl World {
             workflows: &NoWorkflows,
             clock: &SystemClock,
             ids: &SystemIds,
+            progress: crate::Progress::default(),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use ag_kernel::{EffectRequest, Outcome, VarChange, aux::ApprovedBatch, waits::wait_for};
 use ag_outbound::OutboundClient;
-use ag_store::{ArtifactRow, OwnerRow};
+use ag_store::{ArtifactRow, MemoryRow, OwnerRow};
 use ag_tools::{
     ToolCall, ToolContext, ToolResult, Toolbox,
     batch::{self, Batch},
@@ -76,6 +76,7 @@ pub struct ToolCallsEffect {
 #[derive(Debug, Default)]
 struct Side {
     changes: Vec<VarChange>,
+    memory: Vec<MemoryRow>,
     artifacts: Vec<ArtifactRow>,
     owners: Vec<OwnerRow>,
 }
@@ -138,14 +139,15 @@ impl ToolCallsEffect {
         let files = SessionFiles::new(ctx.store, ctx.blobs, ctx.scope, session, limit);
         let mut side = Side::default();
         files::answer_by_runtime(&files, &mut batch, &mut side).await;
-        let outcome = match self.settings.mode.decide(batch.pending.values()) {
+        let trusted = self.toolbox.auto_approved();
+        let outcome = match self.settings.mode.decide(batch.pending.values(), &trusted) {
             Decision::AwaitApproval => {
                 let key = format!("tool_approval:{}", ctx.ids.hex32());
                 waiting(
                     open,
                     WaitReason::User,
                     key,
-                    batch.approval_details(self.settings.mode),
+                    batch.approval_details(self.settings.mode, &trusted),
                 )
             }
             Decision::Delegate => {
@@ -172,6 +174,7 @@ impl ToolCallsEffect {
                 let stored = batch::executed(batch.merge(results));
                 let captured = evidence::capture(ctx, &arguments_of(&batch), &stored).await;
                 side.changes.extend(captured.changes);
+                side.memory.extend(captured.memory);
                 side.artifacts.extend(captured.artifacts);
                 Outcome::Done {
                     result: stored,
@@ -183,6 +186,7 @@ impl ToolCallsEffect {
         answer.changes = side.changes;
         answer.artifacts = side.artifacts;
         answer.owners = side.owners;
+        answer.memory = side.memory;
         Ok(answer)
     }
 }
@@ -256,6 +260,7 @@ impl Tools for ToolCallsEffect {
             changes: captured.changes,
             artifacts: captured.artifacts,
             owners: Vec::new(),
+            memory: captured.memory,
         }
     }
 

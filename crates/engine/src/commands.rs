@@ -1,12 +1,19 @@
 //! Client commands: who they reach, and what mail they become (architecture D2, runs contract §4).
 
+use ag_kernel::vars;
 use ag_messaging::Control;
 use ag_store::{CommandTarget, MailKind, NewCommand, PostOutcome, StoreError};
+use ag_telemetry::{
+    metrics::{COMMANDS, store_operation},
+    traces,
+};
 use ag_types::{Object, RunId, RunKey, TenantScope};
 use serde_json::{Value, json};
 
 use crate::{Deps, handlers, mailroom::RUN_HAS_ENDED};
 
+/// Runs of a schedule's tree that a compaction looks at.
+const MAX_LOOKED_AT: usize = 200;
 /// Attempts to reach a tree that changes under our feet.
 const MAX_RESOLVES: usize = 16;
 
@@ -19,6 +26,9 @@ pub const COMMAND_TYPES: [&str; 6] = [
     "update_schedule",
     "compact_memory",
 ];
+
+/// Member of a mail's body that carries trace context.
+pub(crate) const TRACEPARENT: &str = "_traceparent";
 
 /// A command as the client sent it.
 #[derive(Debug, Clone)]
@@ -59,6 +69,26 @@ pub enum CommandError {
     Store(#[from] StoreError),
 }
 
+/// Lets the tick that reads the mail link to the request that posted it.
+fn traced(mut target: CommandTarget) -> CommandTarget {
+    let carries = target.kind.is_tree() || target.kind.ends_wait();
+    if let Some(traceparent) = traces::traceparent().filter(|_| carries)
+        && let Some(rest) = target.body.strip_prefix('{')
+    {
+        let comma = if rest.starts_with('}') { "" } else { "," };
+        target.body = format!("{{\"{TRACEPARENT}\":\"{traceparent}\"{comma}{rest}").into();
+    }
+    target
+}
+
+/// A type as a label: what clients make up is not counted apart.
+fn metric_kind(kind: &str) -> &'static str {
+    COMMAND_TYPES
+        .into_iter()
+        .find(|known| *known == kind)
+        .unwrap_or("other")
+}
+
 struct Targets {
     targets: Vec<CommandTarget>,
     outcome: Option<String>,
@@ -84,6 +114,9 @@ impl Deps {
         request: CommandRequest,
     ) -> Result<CommandReceipt, CommandError> {
         if let Some(known) = self.store.command(scope, &request.command_id).await? {
+            COMMANDS
+                .with([metric_kind(&request.kind), "duplicate"])
+                .increment(1);
             return Ok(CommandReceipt {
                 accepted: false,
                 duplicate: true,
@@ -93,6 +126,7 @@ impl Deps {
         for _ in 0..MAX_RESOLVES {
             let targets = self.targets(scope, &request).await?;
             let now = self.clock.now();
+            let refused = targets.outcome.is_some();
             let command = NewCommand {
                 command_id: request.command_id.clone(),
                 run_id: request.run_id.clone(),
@@ -101,11 +135,13 @@ impl Deps {
                 client_id: request.client_id.clone(),
                 ts: request.ts.clone().unwrap_or_else(|| now.to_string()),
                 now,
-                targets: targets.targets,
+                targets: targets.targets.into_iter().map(traced).collect(),
                 outcome: targets.outcome,
             };
-            match self.store.post_command(scope, command).await? {
+            let count = |outcome| COMMANDS.with([metric_kind(&request.kind), outcome]).increment(1);
+            match store_operation("command", self.store.post_command(scope, command)).await? {
                 PostOutcome::Accepted { seq, woken, preempt } => {
+                    count(if refused { "refused" } else { "accepted" });
                     for woken in woken {
                         self.bell.ring(&woken.pool, &[woken.key]).await;
                     }
@@ -123,6 +159,7 @@ impl Deps {
                     });
                 }
                 PostOutcome::Duplicate { seq } => {
+                    count("duplicate");
                     return Ok(CommandReceipt {
                         accepted: false,
                         duplicate: true,
@@ -197,15 +234,102 @@ impl Deps {
                     outcome: None,
                 })
             }
-            _ if terminal => Ok(Targets::refused(RUN_HAS_ENDED)),
-            _ => {
-                let body = Value::Object(payload.clone());
-                Ok(Targets {
-                    targets: vec![one(run, MailKind::CompactMemory, body)],
-                    outcome: None,
-                })
+            _ => match self.compact_target(scope, run, payload).await? {
+                Err(refusal) => Ok(Targets::refused(&refusal)),
+                Ok((root, target)) => {
+                    let mut body = payload.clone();
+                    body.shift_remove("target_run_id");
+                    body.insert("requested_run_id".to_owned(), request.run_id.as_str().into());
+                    body.insert("root_run_id".to_owned(), root.to_string().into());
+                    Ok(Targets {
+                        targets: vec![one(target, MailKind::CompactMemory, Value::Object(body))],
+                        outcome: None,
+                    })
+                }
+            },
+        }
+    }
+
+    /// Whose conversation a compaction in a schedule's tree means: the named run, else the first with messages among
+    /// the root, what it waits for, and its descendants, the newest first. The inner error is the refusal.
+    async fn compact_target(
+        &self,
+        scope: &TenantScope,
+        run: RunId,
+        payload: &Object,
+    ) -> Result<Result<(RunId, RunId), String>, CommandError> {
+        let root = self.schedule_root(scope, run).await?;
+        let refused = |text: &str| Ok(Err(text.to_owned()));
+        let Some(top) = self.store.run(scope, root).await? else {
+            return refused(RUN_HAS_ENDED);
+        };
+        let vars: Object = serde_json::from_str(&top.columns.vars).unwrap_or_default();
+        if vars::text_at(&vars, "_meta.schedule.kind") != Some("scheduled_run") {
+            return refused(
+                "compact_memory is only supported for scheduled runs (or runs inside a scheduled run tree)",
+            );
+        }
+        let named = payload.get("target_run_id").and_then(ag_pyvalue::opt_str);
+        let mut candidates: Vec<RunId> = Vec::new();
+        match named {
+            Some(id) => match id.parse() {
+                Ok(id) => candidates.push(id),
+                Err(_) => return refused(&format!("Run '{id}' not found")),
+            },
+            None => {
+                candidates.extend(self.wait_chain(scope, root).await?);
+                let mut below = self.store.descendants(scope, root, MAX_LOOKED_AT).await?;
+                below.sort_by_key(|run| std::cmp::Reverse((run.head.created_at, run.head.run_id)));
+                candidates.extend(below.iter().map(|run| run.head.run_id));
             }
         }
+        let is_named = payload.contains_key("target_run_id") && candidates.len() == 1;
+        for id in candidates {
+            let Some(row) = self.store.run(scope, id).await? else {
+                if is_named {
+                    return refused(&format!("Run '{id}' not found"));
+                }
+                continue;
+            };
+            let vars: Object = serde_json::from_str(&row.columns.vars).unwrap_or_default();
+            let messages = vars::get_path(&vars, "context.messages").and_then(Value::as_array);
+            let has_messages = messages.is_some_and(|messages| !messages.is_empty());
+            if !is_named && !has_messages {
+                continue;
+            }
+            return match row.columns.status.is_terminal() {
+                true => refused(RUN_HAS_ENDED),
+                false => Ok(Ok((root, id))),
+            };
+        }
+        refused("No compactable run found (no context.messages in the scheduled run tree)")
+    }
+
+    /// A run, the child it waits for, that one's child, and so on.
+    async fn wait_chain(&self, scope: &TenantScope, root: RunId) -> Result<Vec<RunId>, CommandError> {
+        let mut chain = vec![root];
+        let mut current = root;
+        while chain.len() < MAX_LOOKED_AT {
+            let Some(row) = self.store.run(scope, current).await? else {
+                break;
+            };
+            let wait: Option<Value> = row
+                .columns
+                .wait
+                .as_deref()
+                .and_then(|wait| serde_json::from_str(wait).ok());
+            let child = wait
+                .as_ref()
+                .and_then(|wait| wait.pointer("/details/sub_run_id")?.as_str());
+            match child.and_then(|id| id.parse().ok()) {
+                Some(child) if !chain.contains(&child) => {
+                    chain.push(child);
+                    current = child;
+                }
+                _ => break,
+            }
+        }
+        Ok(chain)
     }
 
     /// The topmost ancestor, which for a run of a schedule is the schedule's parent run.

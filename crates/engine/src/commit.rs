@@ -1,18 +1,26 @@
 //! The one door through which a held run is written.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ag_artifacts::{NewArtifact, Tags};
 use ag_effects::{Child, artifacts::store_artifact};
 use ag_messaging::FeedItem;
 use ag_store::{Commit, CommitOutcome, NewRun, OutMail, Placement, Rest, StoreError};
+use ag_telemetry::metrics::{RUN_START, RUNS_ENDED, STALE_WRITES, store_operation};
 use ag_types::{RunKey, RunStatus, SystemScope, Timestamp};
+use tracing::Instrument as _;
 
-use crate::{Deps, Held, codec};
+use crate::{Deps, Held, codec, pools::Unfit};
 
 const SCOPE: SystemScope = SystemScope::new("commit of a held run");
 /// Records up to this size travel with the feed; larger ones are read by the streams.
 const FEED_INLINE_BYTES: usize = 32 * 1024;
+
+/// Pauses before a store that could not be reached is asked again; each is twice the one before. Together they are
+/// shorter than a lease.
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The last of them.
+pub(crate) const LAST_PAUSE: Duration = Duration::from_millis(3_200);
 
 /// Why a drive ends without a rest of its own.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +31,9 @@ pub enum Stop {
     /// The store failed; the run stays where the last commit left it and is claimed again later.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The run is one for other runners; it stands where its last commit left it.
+    #[error("{0}")]
+    Unfit(Unfit),
     /// A blob could not be stored or read.
     #[error("artifact bytes: {0}")]
     Blob(String),
@@ -49,7 +60,13 @@ impl Deps {
         held.tick.run.updated_at = self.clock.now().max(held.tick.run.updated_at);
         self.settle_writes(held).await?;
         let commit = self.build(held, rest)?;
-        let outcome = self.send(commit.clone()).await?;
+        let outcome = store_operation("commit", self.send(commit.clone()))
+            .instrument(tracing::info_span!(
+                "commit",
+                records = held.records.len() as i64,
+                rest = rest_name(rest)
+            ))
+            .await?;
         match outcome {
             CommitOutcome::Committed { mail_in } => {
                 held.mail_in = mail_in;
@@ -63,7 +80,10 @@ impl Deps {
                 held.mail_in = mail_in;
                 Ok(Written::Stale)
             }
-            CommitOutcome::Lost => Err(Stop::Lost),
+            CommitOutcome::Lost => {
+                STALE_WRITES.with([]).increment(1);
+                Err(Stop::Lost)
+            }
         }
     }
 
@@ -82,15 +102,20 @@ impl Deps {
         Ok(())
     }
 
-    /// Repeats the same call while its outcome is unknown: fenced by revision, it is applied at most once.
+    /// Repeats the same call while its outcome is unknown or the store is away: what the tick holds in memory, results
+    /// of calls included, would be lost with it. Fenced by revision, it is applied at most once; who loses authority
+    /// meanwhile is stopped from outside.
     async fn send(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
         let (key, epoch, rev) = (commit.key, commit.epoch, commit.rev);
-        let mut repeated = false;
+        let mut pause = FIRST_PAUSE;
         loop {
             match self.store.commit(&SCOPE, commit.clone()).await {
-                Err(StoreError::Ambiguous(text)) if !repeated => {
-                    tracing::warn!(run.id = %key.run, epoch, rev, error = text, "repeating a commit of unknown outcome");
-                    repeated = true;
+                Err(error @ (StoreError::Ambiguous(_) | StoreError::Unavailable(_)))
+                    if pause <= LAST_PAUSE =>
+                {
+                    tracing::warn!(run.id = %key.run, epoch, rev, %error, "repeating a commit");
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
                 }
                 // A repeat that finds the row moved on by our own epoch had been applied the first time; the adapter
                 // answers that case as committed.
@@ -118,7 +143,7 @@ impl Deps {
             rest,
             seen: held.seen.max(0),
             progress: pending.progress,
-            pool: None,
+            pool: pending.pool.clone(),
             columns,
             segments,
             last_seq,
@@ -127,6 +152,7 @@ impl Deps {
             outcomes: pending.outcomes.clone(),
             artifacts: pending.artifacts.clone(),
             owners: pending.owners.clone(),
+            memory: pending.memory.clone(),
         })
     }
 
@@ -156,7 +182,16 @@ impl Deps {
                 line: (line.len() <= FEED_INLINE_BYTES).then(|| line.into()),
             })
             .collect();
+        if first == 1 && commit.last_seq > 0 {
+            let age = held
+                .tick
+                .run
+                .updated_at
+                .micros_since(held.tick.run.head.created_at);
+            RUN_START.with([]).record(age.max(0) as f64 / 1e6);
+        }
         if commit.rest == Rest::Terminal {
+            RUNS_ENDED.with([held.tick.run.status.as_str()]).increment(1);
             items.push(FeedItem::Terminal {
                 last_seq: held.last_seq,
             });
@@ -169,11 +204,17 @@ impl Deps {
             .iter()
             .map(|child| child.state.head.run_id)
             .chain(pending.mail.iter().map(|mail| mail.to))
-            .chain((commit.rest == Rest::Again).then_some(held.key.run))
             .map(|run| RunKey { run, plane })
             .collect();
         if !woken.is_empty() {
+            // Those of other pools are handed on by who claims them here.
             self.bell.ring(&held.pool, &woken).await;
+        }
+        if let Some(pool) = pending.pool {
+            held.pool = pool;
+        }
+        if commit.rest == Rest::Again {
+            self.bell.ring(&held.pool, &[held.key]).await;
         }
     }
 
@@ -220,6 +261,15 @@ impl Deps {
             held.pending.artifacts.push(row);
         }
         Ok(())
+    }
+}
+
+const fn rest_name(rest: Rest) -> &'static str {
+    match rest {
+        Rest::Keep => "keep",
+        Rest::Wait { .. } => "wait",
+        Rest::Again => "again",
+        Rest::Terminal => "terminal",
     }
 }
 

@@ -13,16 +13,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ag_effects::{Answer, EffectClass, EffectCtx, HostQuestion};
+use ag_effects::{Answer, EffectClass, EffectHandler, HostQuestion};
 use ag_kernel::{EffectRequest, Exception, HostAnswers, HostCall, Stepped, Workflow};
 use ag_store::{Rest, StoreError};
+use ag_telemetry::metrics::{RUNS_PARKED, STEPS};
 use ag_types::{RunStatus, Timestamp};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Deps, Held,
-    commit::{Stop, Written, end_of_child, wake_at},
+    Deps, Held, Place,
+    call::View,
+    commit::{FIRST_PAUSE, LAST_PAUSE, Stop, Written, end_of_child, wake_at},
     traces,
     workflows::Found,
 };
@@ -53,6 +55,8 @@ pub struct Signals {
     pub cancel: CancelSignal,
     /// The runner drains: rest at the next boundary.
     pub drain: CancellationToken,
+    /// Who drives.
+    pub place: Arc<Place>,
 }
 
 /// "Read your mail now": fires once per signal and is re-armed after the mail was read.
@@ -125,11 +129,21 @@ impl Deps {
         if held.mail_in > held.seen {
             self.drain_mail(held).await?;
         }
+        if held.tick.run.status == RunStatus::Running
+            && let Some(unfit) = signals.place.unfit(held, &*workflow)
+        {
+            // The mail that was read stays read; everything else is for others.
+            if held.seen > 0 {
+                self.rest(held).await?;
+            }
+            return Err(Stop::Unfit(unfit));
+        }
         if held.crashes >= MAX_CRASHES && !held.tick.run.status.is_terminal() {
             let node = &held.tick.run.current_node;
             let reason = format!("parked after {MAX_CRASHES} runner crashes at node '{node}'");
             if held.tick.pause(Some(&reason), self.clock.now()) {
                 tracing::error!(run.id = %held.key.run, reason, "run parked");
+                RUNS_PARKED.with([]).increment(1);
                 return self.rest(held).await;
             }
         }
@@ -142,8 +156,12 @@ impl Deps {
         loop {
             // A run that was parked with its batch keeps it until it is un-paused.
             while held.tick.aux.batch.is_some() && held.tick.run.status == RunStatus::Running {
+                if signals.place.moves(held, &*workflow) {
+                    return self.rest(held).await;
+                }
                 self.run_batch(held, signals).await?;
             }
+            self.memory_work(held, signals).await?;
             held.tick.wake_if_due(self.clock.now());
             match self.steps(held, &*workflow, signals, &mut budget).await? {
                 Flow::Continue => {}
@@ -165,7 +183,7 @@ impl Deps {
             if held.tick.run.status != RunStatus::Running {
                 return Ok(Flow::Rest);
             }
-            if budget.spent() || signals.drain.is_cancelled() {
+            if budget.spent() || signals.drain.is_cancelled() || signals.place.moves(held, workflow) {
                 return Ok(Flow::Rest);
             }
             let now = self.clock.now();
@@ -217,7 +235,7 @@ impl Deps {
     }
 
     /// A cancel came while something was under way: its future is gone, the mail decides.
-    async fn interrupted(&self, held: &mut Held, signals: &Signals) -> Result<(), Stop> {
+    pub(crate) async fn interrupted(&self, held: &mut Held, signals: &Signals) -> Result<(), Stop> {
         signals.cancel.rearm();
         self.drain_mail(held).await
     }
@@ -258,7 +276,7 @@ impl Deps {
     }
 
     /// Commits with the lease kept and applies mail that the answer shows.
-    async fn commit_and_drain(&self, held: &mut Held) -> Result<(), Stop> {
+    pub(crate) async fn commit_and_drain(&self, held: &mut Held) -> Result<(), Stop> {
         loop {
             match self.commit(held, Rest::Keep).await? {
                 Written::Done { mail: false } => return Ok(()),
@@ -280,29 +298,27 @@ impl Deps {
                 "No effect handler registered for {}",
                 request.open.kind.as_str()
             )),
-            Some(handler) => {
-                let cancel = signals.cancel.token();
-                let ctx = self.effect_ctx(held, &cancel, &request);
-                tokio::select! {
-                    biased;
-                    () = cancel.cancelled() => {
-                        drop(ctx);
-                        self.interrupted(held, signals).await?;
-                        return Ok(if held.tick.run.status == RunStatus::Running { Flow::Continue } else { Flow::Rest });
-                    }
-                    answer = handler.handle(&ctx, &request) => answer,
+            Some(handler) => match self.ask_handler(held, signals, &**handler, &request).await? {
+                Some(answer) => answer,
+                None => {
+                    self.interrupted(held, signals).await?;
+                    return Ok(match held.tick.run.status {
+                        RunStatus::Running => Flow::Continue,
+                        _ => Flow::Rest,
+                    });
                 }
-            }
+            },
         };
         let outside = self
             .effects
             .get(request.open.kind)
             .is_some_and(|handler| handler.class() == EffectClass::Outside);
         let answers = HostAnswers::default();
-        held.pending.children.extend(answer.children);
+        held.adopt(answer.children);
         held.pending.mail.extend(answer.mail);
         held.pending.artifacts.extend(answer.artifacts);
         held.pending.owners.extend(answer.owners);
+        held.pending.memory.extend(answer.memory);
         held.pending.progress |= outside;
         held.tick.apply(
             answer.outcome,
@@ -324,25 +340,30 @@ impl Deps {
         })
     }
 
-    fn effect_ctx<'a>(
-        &'a self,
-        held: &'a Held,
-        cancel: &CancellationToken,
+    /// Asks again while the handler cannot reach the store: what the tick holds in memory, results of calls included,
+    /// would be lost with the run. `None`: a cancel came.
+    async fn ask_handler(
+        &self,
+        held: &mut Held,
+        signals: &Signals,
+        handler: &dyn EffectHandler,
         request: &EffectRequest,
-    ) -> EffectCtx<'a> {
-        let open = &request.open;
-        EffectCtx {
-            depth: held.tick.aux.depth,
-            scope: &held.scope,
-            run: &held.tick.run,
-            bundle_sha256: held.bundle_sha256.as_deref(),
-            outbound_key: format!("{}/{}/{}", held.key.run, open.node_id, open.visit),
-            cancel: cancel.clone(),
-            store: &*self.store,
-            blobs: &*self.blobs,
-            workflows: &*self.workflows,
-            clock: &*self.clock,
-            ids: &*self.ids,
+    ) -> Result<Option<Answer>, Stop> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let answer = self.call(held, signals, handler, request).await?;
+            let Some(error) = answer.as_ref().and_then(|answer| answer.postponed.clone()) else {
+                return Ok(answer);
+            };
+            if pause > LAST_PAUSE || signals.drain.is_cancelled() {
+                // As after a crash: whoever holds the run next performs the open effect.
+                return Err(Stop::Store(error));
+            }
+            let cancel = signals.cancel.token();
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(None),
+                () = tokio::time::sleep(pause) => pause *= 2,
+            }
         }
     }
 
@@ -360,7 +381,7 @@ impl Deps {
         };
         let request = EffectRequest { open };
         let cancel = signals.cancel.token();
-        let ctx = self.effect_ctx(held, &cancel, &request);
+        let ctx = self.effect_ctx(View::of(held), &cancel, &request);
         let done = tokio::select! {
             biased;
             () = cancel.cancelled() => None,
@@ -372,6 +393,7 @@ impl Deps {
         };
         held.pending.artifacts.extend(done.artifacts);
         held.pending.owners.extend(done.owners);
+        held.pending.memory.extend(done.memory);
         held.pending.progress = true;
         // Mail of the meantime first: a pause applies at the end of the batch, a cancel drops its results.
         self.drain_mail(held).await?;
@@ -387,7 +409,15 @@ impl Deps {
     async fn rest(&self, held: &mut Held) -> Result<Ended, Stop> {
         let mut told_parent = false;
         loop {
+            if held.tick.run.status.is_terminal() {
+                crate::memory::refuse_work(held);
+            }
             let (rest, ended) = match held.tick.run.status {
+                _ if !held.tick.aux.jobs.is_empty() => (Rest::Again, Ended::Again),
+                RunStatus::Running if crate::memory::rests_on_reply(held) => {
+                    let wake_at = Some(crate::memory::look_again(self.clock.now()));
+                    (Rest::Wait { wake_at }, Ended::Resting { wake_at })
+                }
                 RunStatus::Running => (Rest::Again, Ended::Again),
                 RunStatus::Waiting => {
                     let wake_at = wake_at(held);
@@ -470,6 +500,12 @@ impl Budget {
     /// The clock is read every 64 steps: reading it costs as much as a small step.
     fn spent(&self) -> bool {
         self.steps >= self.max_steps || (self.steps % 64 == 63 && self.since.elapsed() >= self.max_time)
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        STEPS.with([]).increment(u64::from(self.steps));
     }
 }
 

@@ -57,6 +57,10 @@ pub struct Pending {
     pub artifacts: Vec<ag_store::ArtifactRow>,
     /// Memory owners.
     pub owners: Vec<ag_store::OwnerRow>,
+    /// Memory rows.
+    pub memory: Vec<ag_store::MemoryRow>,
+    /// Pool to rest in, where it changes.
+    pub pool: Option<Arc<str>>,
     /// The write set holds an effect result.
     pub progress: bool,
 }
@@ -69,6 +73,7 @@ impl Pending {
             && self.outcomes.is_empty()
             && self.artifacts.is_empty()
             && self.owners.is_empty()
+            && self.memory.is_empty()
     }
 }
 
@@ -109,6 +114,17 @@ impl Held {
             offloaded: Vec::new(),
             pending: Pending::default(),
         })
+    }
+
+    /// Takes children into the next commit; their traces lead to where this run's do.
+    pub(crate) fn adopt(&mut self, children: Vec<ag_effects::Child>) {
+        let traceparent = &self.tick.aux.traceparent;
+        self.pending
+            .children
+            .extend(children.into_iter().map(|mut child| {
+                child.aux.traceparent.clone_from(traceparent);
+                child
+            }));
     }
 
     /// Moves what the tick wrote out of it.

@@ -2,10 +2,11 @@
 
 use ag_kernel::{control::ScheduleUpdate, vars};
 use ag_store::{Mail, MailKind, OutMail};
+use ag_telemetry::traces;
 use ag_types::{RunId, RunKey, SystemScope, Timestamp, WaitReason};
 use serde_json::{Value, json};
 
-use crate::{Deps, Held, commit::Stop, interval};
+use crate::{Deps, Held, commands::TRACEPARENT, commit::Stop, interval, memory};
 
 const SCOPE: SystemScope = SystemScope::new("mail of a held run");
 
@@ -35,6 +36,9 @@ impl Deps {
     async fn apply_mail(&self, held: &mut Held, mail: &Mail, now: Timestamp) -> Result<(), Stop> {
         let body: Value = serde_json::from_str(&mail.body).unwrap_or(Value::Null);
         let reason = body.get("reason").and_then(Value::as_str);
+        if let Some(posted) = body.get(TRACEPARENT).and_then(Value::as_str) {
+            traces::link(&tracing::Span::current(), posted);
+        }
         let refusal = match mail.kind {
             MailKind::Cancel => {
                 self.pass_down(held, mail).await?;
@@ -63,8 +67,15 @@ impl Deps {
             MailKind::ChildDone => child_done(held, &body, now),
             MailKind::UpdateSchedule => update_schedule(held, &body, mail.command_id.as_deref(), now),
             MailKind::AppendRecord => None,
-            MailKind::CompactMemory => Some("compact_memory is not available for this run".to_owned()),
-            MailKind::MemoryWrite | MailKind::MemoryReply => None,
+            MailKind::CompactMemory => memory::compact_asked(held, body, mail.command_id.as_deref()),
+            MailKind::MemoryWrite => {
+                memory::work_asked(held, body);
+                None
+            }
+            MailKind::MemoryReply => {
+                memory::replied(held, body);
+                None
+            }
         };
         if let Some((command, refusal)) = mail.command_id.clone().zip(refusal) {
             held.pending.outcomes.push((command, refusal));

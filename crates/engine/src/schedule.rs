@@ -1,5 +1,7 @@
 //! Schedules: the wrapper flow that runs a target now, later, or again and again (bundles spec §7).
 
+use std::sync::Arc;
+
 use ag_bundles::{SelectError, StartRequest as BundleRequest, select};
 use ag_store::{Document, DocumentKind, OwnerRow, PutMode};
 use ag_types::{Object, RunId, TenantScope, Timestamp};
@@ -155,6 +157,10 @@ impl Starter {
         if let Some(text) = registry.deprecation_text(&target.bundle.bundle_id, &target.flow_id) {
             return Err(StartError::Deprecated(text).into());
         }
+        let version = registry
+            .index
+            .get(&target.bundle.bundle_id, &target.bundle.bundle_version);
+        let pool = version.and_then(|version| version.manifest.metadata.get("pool")?.as_str().map(Arc::from));
         let id = format!("scheduled:{}", deps.ids.uuid());
         let document = wrapper(&id, &target.workflow_id(), &when, request.share_context);
         let body = document.to_string();
@@ -176,6 +182,7 @@ impl Starter {
             vars,
             session_id: request.session_id.clone(),
             owners: request.owners.clone(),
+            pool,
             ..StartRequest::default()
         };
         Ok(self.start(scope, start).await?)

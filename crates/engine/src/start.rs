@@ -4,10 +4,14 @@
 use std::{sync::Arc, time::Instant};
 
 use ag_bundles::{SelectError, StartRequest as BundleRequest, Target, select};
-use ag_effects::{EffectClass, EffectCtx};
+use ag_effects::{EffectClass, EffectCtx, Progress};
 use ag_kernel::{EffectRequest, HostAnswers, RunAux, Stepped, Tick, Workflow};
 use ag_store::{
     Counters, DocumentKind, NewRun, OwnerRow, Placement, Start, StartKey, StartOutcome, StoreError,
+};
+use ag_telemetry::{
+    metrics::{RUN_START, RUNS_ENDED, store_operation},
+    traces,
 };
 use ag_types::{Object, RunHead, RunId, RunKey, RunState, RunStatus, SessionId, TenantScope, Timestamp};
 use serde_json::Value;
@@ -19,6 +23,7 @@ use crate::{
     commit::Stop,
     held::Pending,
     lifecycle,
+    pools::{LivePools, is_pool_name, warn_of},
     seed::{self, ModelDefaults, RunSettings},
     workflows::{Found, PlaneRegistry, WorkflowError},
 };
@@ -28,7 +33,9 @@ const MAX_RESOLVES: usize = 8;
 /// Steps a listener may take to its first wait (bundles spec §5).
 const LISTENER_STEPS: u32 = 10;
 /// Actor of everything clients start.
-const ACTOR: &str = "gateway";
+pub(crate) const ACTOR: &str = "gateway";
+/// Pool of runs that ask for none.
+const DEFAULT_POOL: &str = "default";
 
 /// Why a start was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -76,10 +83,14 @@ pub struct StartRequest {
     pub owners: Vec<OwnerRow>,
     /// Repeat protection.
     pub key: Option<StartKey>,
+    /// Pool of a generated flow; a bundle's manifest names its own.
+    pub pool: Option<Arc<str>>,
 }
 
 /// A runner in the same process that may take a started run over in memory.
 pub trait LocalRunner: Send + Sync {
+    /// Its pool. Where a runner lives in the same process it is the only one, so all runs belong to it.
+    fn pool(&self) -> Arc<str>;
     /// A free slot, if the runner has one and is not draining.
     fn reserve(&self) -> Option<Box<dyn Slot>>;
 }
@@ -101,7 +112,7 @@ pub struct Starter {
     defaults: Arc<dyn ModelDefaults>,
     settings: RunSettings,
     local: Option<Arc<dyn LocalRunner>>,
-    default_pool: Arc<str>,
+    live: Arc<LivePools>,
 }
 
 struct Resolved {
@@ -124,8 +135,34 @@ impl Starter {
             defaults,
             settings,
             local,
-            default_pool: "default".into(),
+            live: Arc::default(),
         }
+    }
+
+    /// Warns about runs of pools that have no runner.
+    #[must_use]
+    pub fn with_live_pools(mut self, live: Arc<LivePools>) -> Self {
+        self.live = live;
+        self
+    }
+
+    /// The pool of a run that asks for one.
+    pub(crate) fn pool(&self, asked: Option<&str>) -> Arc<str> {
+        match &self.local {
+            Some(local) => local.pool(),
+            None => asked
+                .filter(|pool| is_pool_name(pool))
+                .unwrap_or(DEFAULT_POOL)
+                .into(),
+        }
+    }
+
+    pub(crate) fn defaults(&self) -> &dyn ModelDefaults {
+        &*self.defaults
+    }
+
+    pub(crate) fn settings(&self) -> &RunSettings {
+        &self.settings
     }
 
     /// What the engine is made of.
@@ -143,7 +180,10 @@ impl Starter {
             let resolved = self.resolve(scope, &request, refresh).await?;
             match self.attempt(scope, &request, resolved).await? {
                 Attempt::Done(run) => return Ok(run),
-                Attempt::Stale => refresh = true,
+                Attempt::Stale => {
+                    refresh = true;
+                    self.defaults.forget(scope);
+                }
             }
         }
         Err(StoreError::Unavailable("the registry keeps changing".to_owned()).into())
@@ -166,19 +206,34 @@ impl Starter {
         };
         select::require_target(&asked)?;
         let workflows = &self.deps.workflows;
-        let mut registry = if refresh {
-            workflows.reload(scope).await?
-        } else {
-            workflows.registry(scope).await?
-        };
-        let mut target = select::select_start(&registry.index, &asked);
-        // A name this node has not heard of may have been installed on another one; "the default bundle" may be
-        // another one there, but then the generation differs and the commit says so.
-        if target.is_err() && !refresh {
-            registry = workflows.current(scope).await?;
-            target = select::select_start(&registry.index, &asked);
+        if refresh {
+            return self
+                .resolve_in(scope, request, &asked, workflows.reload(scope).await?)
+                .await;
         }
-        match target? {
+        let remembered = workflows.registry(scope).await?;
+        match self.resolve_in(scope, request, &asked, remembered.clone()).await {
+            // What this node remembers may have been changed on another one (installed, deprecated no longer), so a
+            // refusal must hold for what is stored now. A success is compared when it is committed.
+            Err(error) if !matches!(error, StartError::Store(_)) => {
+                let current = workflows.current(scope).await?;
+                match Arc::ptr_eq(&current, &remembered) {
+                    true => Err(error),
+                    false => self.resolve_in(scope, request, &asked, current).await,
+                }
+            }
+            resolved => resolved,
+        }
+    }
+
+    async fn resolve_in(
+        &self,
+        scope: &TenantScope,
+        request: &StartRequest,
+        asked: &BundleRequest<'_>,
+        registry: Arc<PlaneRegistry>,
+    ) -> Result<Resolved, StartError> {
+        match select::select_start(&registry.index, asked)? {
             Target::Flow(flow) => self.resolved_flow(request, registry, &flow),
             Target::Dynamic(id) => {
                 let known = self
@@ -193,7 +248,7 @@ impl Starter {
                 Ok(Resolved {
                     workflow_id: id,
                     sha256: None,
-                    pool: self.default_pool.clone(),
+                    pool: self.pool(request.pool.as_deref()),
                     registry: None,
                 })
             }
@@ -217,13 +272,7 @@ impl Starter {
             .index
             .get(&flow.bundle.bundle_id, &flow.bundle.bundle_version)
             .ok_or_else(|| SelectError::WorkflowNotFound(flow.workflow_id()))?;
-        let pool = version
-            .manifest
-            .metadata
-            .get("pool")
-            .and_then(Value::as_str)
-            .filter(|pool| is_pool_name(pool));
-        let pool = pool.map_or_else(|| self.default_pool.clone(), Arc::from);
+        let pool = self.pool(version.manifest.metadata.get("pool").and_then(Value::as_str));
         let sha256 = Some(Arc::from(version.sha256.as_str()));
         Ok(Resolved {
             workflow_id: flow.workflow_id(),
@@ -260,6 +309,9 @@ impl Starter {
             route.as_ref(),
             self.defaults.limits(model.as_deref()),
         );
+        if self.live.lacks(&resolved.pool) {
+            warn_of(&resolved.pool, &mut run_vars);
+        }
         let root = RunState {
             head: RunHead {
                 run_id,
@@ -284,6 +336,8 @@ impl Starter {
             false => None,
         };
         let mut held = self.hold(scope, &resolved, root, slot.as_deref());
+        held.tick.aux.foreign_types = foreign_types(&*workflow);
+        held.tick.aux.traceparent = traces::traceparent();
         let pending = match &slot {
             Some(_) => self.first_tick(&mut held, &*workflow).await,
             None => None,
@@ -380,12 +434,17 @@ impl Starter {
                         workflows: &*deps.workflows,
                         clock: &*deps.clock,
                         ids: &*deps.ids,
+                        progress: Progress::default(),
                     };
                     let answer = handler.handle(&ctx, &request).await;
-                    held.pending.children.extend(answer.children);
+                    if answer.postponed.is_some() {
+                        return Some(*request);
+                    }
+                    held.adopt(answer.children);
                     held.pending.mail.extend(answer.mail);
                     held.pending.artifacts.extend(answer.artifacts);
                     held.pending.owners.extend(answer.owners);
+                    held.pending.memory.extend(answer.memory);
                     held.tick.apply(
                         answer.outcome,
                         answer.changes,
@@ -447,6 +506,7 @@ impl Starter {
             runs,
             artifacts: held.pending.artifacts.clone(),
             owners,
+            memory: held.pending.memory.clone(),
             mail: held.pending.mail.clone(),
             now,
         };
@@ -517,6 +577,8 @@ impl Starter {
     ) -> NewRun {
         let deps = &self.deps;
         let mut held = self.hold(scope, resolved, state, None);
+        held.tick.aux.foreign_types = foreign_types(workflow);
+        held.tick.aux.traceparent = traces::traceparent();
         let answers = HostAnswers::default();
         for _ in 0..LISTENER_STEPS {
             match held.tick.step(workflow, &deps.env(deps.clock.now(), &answers)) {
@@ -564,11 +626,24 @@ impl Prepared {
             pending,
         } = self;
         let more = start.runs.len() > 1;
-        match deps.store.start(&scope, start).await? {
+        let starting = store_operation("start", deps.store.start(&scope, start))
+            .instrument(tracing::info_span!("commit", rest = "start"));
+        match starting.await? {
             StartOutcome::Created => {}
             StartOutcome::Existing(run) => return Ok(Attempt::Done(run)),
             StartOutcome::KeyConflict => return Err(StartError::KeyConflict),
             StartOutcome::StaleGeneration | StartOutcome::Stale => return Ok(Attempt::Stale),
+        }
+        if !held.records.is_empty() {
+            let age = held
+                .tick
+                .run
+                .updated_at
+                .micros_since(held.tick.run.head.created_at);
+            RUN_START.with([]).record(age.max(0) as f64 / 1e6);
+        }
+        if matches!(place, Placement::Terminal) {
+            RUNS_ENDED.with([held.tick.run.status.as_str()]).increment(1);
         }
         let (run_id, pool) = (held.key.run, held.pool.clone());
         if more {
@@ -598,12 +673,9 @@ impl Prepared {
     }
 }
 
-/// `[a-z0-9-]{1,32}` (architecture D1): the name is part of a broker subject.
-fn is_pool_name(name: &str) -> bool {
-    (1..=32).contains(&name.len())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+/// What this program does not know stays an identity function for this run, whoever executes it.
+fn foreign_types(workflow: &dyn Workflow) -> Vec<String> {
+    workflow.unknown_types().iter().map(ToString::to_string).collect()
 }
 
 enum Attempt {

@@ -11,7 +11,7 @@ use std::{
 
 use ag_artifacts::{BlobId, BlobStore};
 use ag_bundles::{Bundle, BundleIndex, IndexedVersion, Limits, Manifest, Package, namespace, select};
-use ag_effects::{ResolvedWorkflow, WorkflowDirectory, artifacts::blob_scope};
+use ag_effects::{Failure, ResolvedWorkflow, WorkflowDirectory, artifacts::blob_scope};
 use ag_kernel::Workflow;
 use ag_store::{DocumentKind, Store, StoreError};
 use ag_types::{PlaneId, TenantScope};
@@ -117,7 +117,7 @@ pub struct Workflows {
     blobs: Arc<dyn BlobStore>,
     catalogue: Arc<dyn NodeCatalogue>,
     agent: Arc<dyn Workflow>,
-    natives: HashMap<&'static str, Arc<dyn Workflow>>,
+    natives: HashMap<String, Arc<dyn Workflow>>,
     limits: Limits,
     planes: RwLock<HashMap<PlaneId, Arc<PlaneRegistry>>>,
     bundles: Cache<(PlaneId, Arc<str>), Arc<LoadedBundle>>,
@@ -138,7 +138,7 @@ impl Workflows {
             blobs,
             catalogue,
             agent,
-            natives: HashMap::new(),
+            natives: crate::facade::natives(),
             limits,
             planes: RwLock::default(),
             bundles: Cache::new(256),
@@ -148,7 +148,7 @@ impl Workflows {
 
     /// Adds a workflow that is code.
     pub fn with_native(mut self, id: &'static str, workflow: Arc<dyn Workflow>) -> Self {
-        self.natives.insert(id, workflow);
+        self.natives.insert(id.to_owned(), workflow);
         self
     }
 
@@ -430,6 +430,13 @@ impl LoadedBundle {
     }
 }
 
+fn unresolved(error: WorkflowError) -> Failure {
+    match error {
+        WorkflowError::Store(error) => error.into(),
+        WorkflowError::Blob { .. } => Failure::Text(error.to_string()),
+    }
+}
+
 #[async_trait]
 impl WorkflowDirectory for Workflows {
     async fn resolve(
@@ -437,22 +444,20 @@ impl WorkflowDirectory for Workflows {
         scope: &TenantScope,
         workflow_id: &str,
         from: Option<&str>,
-    ) -> Result<Option<ResolvedWorkflow>, String> {
-        let (sha256, deprecated) = self
-            .locate(scope, workflow_id, from)
-            .await
-            .map_err(|error| error.to_string())?;
+    ) -> Result<Option<ResolvedWorkflow>, Failure> {
+        let (sha256, deprecated) = self.locate(scope, workflow_id, from).await.map_err(unresolved)?;
         if let Some(text) = deprecated {
-            return Err(text);
+            return Err(Failure::Text(text));
         }
         let found = self
             .get(scope, workflow_id, sha256.as_deref())
             .await
-            .map_err(|error| error.to_string())?;
+            .map_err(unresolved)?;
         Ok(match found {
             Found::Workflow(workflow) => Some(ResolvedWorkflow {
                 entry_node: workflow.entry_node().to_owned(),
                 bundle_sha256: sha256.as_deref().map(Arc::from),
+                unknown_types: workflow.unknown_types().iter().map(ToString::to_string).collect(),
             }),
             Found::Missing(_) => None,
         })
@@ -470,7 +475,8 @@ impl Workflows {
         if workflow_id.starts_with(AGENT_PREFIX) || self.natives.contains_key(workflow_id) {
             return Ok((from.map(str::to_owned), None));
         }
-        let registry = self.registry(scope).await?;
+        // Another node may have installed or deprecated what this one remembers otherwise.
+        let registry = self.current(scope).await?;
         if let Some(from) = from {
             let loaded = self.bundle(scope, from).await?;
             let own = loaded.bundle.manifest().bundle_ref();
@@ -483,10 +489,6 @@ impl Workflows {
                     self.entry_deprecation(&registry, loaded.bundle.manifest(), workflow_id),
                 ));
             }
-        }
-        let mut registry = registry;
-        if select::resolve_workflow_id(&registry.index, workflow_id).is_none() {
-            registry = self.current(scope).await?;
         }
         let Some(flow) = select::resolve_workflow_id(&registry.index, workflow_id) else {
             return Ok((None, None));

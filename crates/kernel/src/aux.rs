@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ag_types::{EffectKind, Object, StepId, Timestamp};
+use ag_types::{EffectKind, Object, RunId, StepId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -57,15 +57,56 @@ pub struct RunAux {
     /// Ends of children that arrived while the run was paused; applied first when it is un-paused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<Value>,
+    /// The open effect rests on the answer of another run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    /// Work that others have asked of this run, oldest first: done between two steps, whatever the run rests on. The
+    /// form of an entry is the driver's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<Value>,
+    /// The end of the current node's effect, stored before this run was imported but not yet part of its state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prior: Option<PriorResult>,
     /// The parent wants node traces with this run's end.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub report_traces: bool,
     /// Ancestors of this run; bounds flows that start themselves.
     #[serde(skip_serializing_if = "is_zero")]
     pub depth: u32,
+    /// Pool of the run while it visits another one for a node (architecture D19).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home_pool: Option<String>,
+    /// Node types that who made the run did not know: they are identity functions for good. Any other unknown type is
+    /// one that a newer runner knows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub foreign_types: Vec<String>,
+    /// W3C trace context of the start, which traces of later ticks link to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// A cancel was applied or is being applied: no more children.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub parked: bool,
+}
+
+/// Whose answer the open effect waits for. The run stays `running` meanwhile, without a `waiting` record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The other run.
+    pub target: RunId,
+    /// Its answer, once it is there; the form is the driver's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<Value>,
+}
+
+/// A result that the next effect takes over instead of being performed, if it is the same one (difference X1).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PriorResult {
+    /// Node that planned it.
+    pub node_id: String,
+    /// Its key, made without a visit number.
+    pub key: String,
+    /// Its result.
+    pub result: Value,
 }
 
 /// An approved tool batch (architecture D9).

@@ -67,6 +67,7 @@ impl Tick {
         );
         self.run.waiting = None;
         self.aux.open = None;
+        self.aux.asked = None;
         self.aux.batch = None;
         self.aux.tool_wait = None;
         self.aux.held.clear();

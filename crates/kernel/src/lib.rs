@@ -22,7 +22,7 @@ pub mod tick;
 pub mod vars;
 pub mod waits;
 
-pub use aux::{OpenEffect, RunAux};
+pub use aux::{OpenEffect, PriorResult, RunAux};
 pub use host::{HostAnswers, HostCall, HostOp};
 pub use offload::OffloadedValue;
 pub use plan::{Exception, Interrupt, StepEnv, StepPlan, ToolCatalogue, Workflow};

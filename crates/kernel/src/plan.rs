@@ -165,4 +165,15 @@ pub trait Workflow: Send + Sync {
     fn pool(&self, _node: &str) -> Option<&str> {
         None
     }
+
+    /// True if a node of it reads or writes files or runs tools: a runner without the workspaces' mount leaves its
+    /// runs to others (architecture D17).
+    fn needs_workspace(&self) -> bool {
+        false
+    }
+
+    /// Node types of it that this program does not know and treats as identity functions.
+    fn unknown_types(&self) -> &[Box<str>] {
+        &[]
+    }
 }

@@ -7,14 +7,14 @@
 use std::sync::Arc;
 
 use ag_types::{
-    EffectKind, EffectView, IdGen, Object, RecordView, RunState, RunStatus, StepId, StepStatus, Timestamp,
-    Wait, WaitReason,
+    EffectKind, EffectView, IdGen, Object, RecordView, RunId, RunState, RunStatus, StepId, StepStatus,
+    Timestamp, Wait, WaitReason,
 };
 use serde_json::{Value, json};
 
 use crate::{
     Exception, Interrupt, OffloadedValue, StepEnv, Workflow,
-    aux::{OpenEffect, RunAux},
+    aux::{Asked, OpenEffect, RunAux},
     host::HostCall,
     keys, prepare, vars, waits,
 };
@@ -64,6 +64,11 @@ pub enum Outcome {
     Waiting(Wait),
     /// It failed; the run fails with it.
     Failed(String),
+    /// It stays open, without a record, until another run has answered by mail.
+    Asked {
+        /// Who answers.
+        target: RunId,
+    },
 }
 
 /// A change of run variables that an effect asks for; handlers never touch the state themselves.
@@ -161,6 +166,9 @@ impl Tick {
             return Ok(Stepped::Waiting);
         }
         if self.aux.open.is_some() {
+            if self.aux.asked.is_some() {
+                return Ok(Stepped::Waiting);
+            }
             return Ok(self.reopen(env));
         }
         let plan = match workflow.plan(&mut self.run, env) {
@@ -205,6 +213,9 @@ impl Tick {
             &effect.payload,
             visit,
         );
+        if let Some(result) = self.take_prior(&node_id, &effect) {
+            return self.go_on(effect.result_key.as_deref(), next_node, result, env.now);
+        }
         let mut payload = effect.payload;
         prepare::complete(effect.kind, &mut payload, &key, env.now, env.zone);
         let mut open = OpenEffect {
@@ -229,6 +240,13 @@ impl Tick {
         }
         self.aux.open = Some(open.clone());
         Stepped::Effect(Box::new(EffectRequest { open }))
+    }
+
+    /// The stored end of this very effect. Whatever is planned next, the chance is gone: a later visit executes.
+    fn take_prior(&mut self, node: &str, effect: &ag_types::Effect) -> Option<Value> {
+        let prior = self.aux.prior.take()?;
+        let key = keys::effect_key(self.run.head.run_id, node, effect.kind, &effect.payload, 1);
+        (prior.node_id == node && prior.key == key).then_some(prior.result)
     }
 
     /// Takes up an effect whose `started` record is stored: the same record if it was never called, otherwise a new
@@ -270,8 +288,27 @@ impl Tick {
         let Some(open) = self.aux.open.take() else {
             return Stepped::Moved;
         };
+        self.aux.asked = None;
         self.change_vars(changes);
+        if let Outcome::Asked { target } = outcome {
+            self.aux.open = Some(open);
+            self.aux.asked = Some(Asked { target, reply: None });
+            return Stepped::Waiting;
+        }
         self.finish(open, outcome, env)
+    }
+
+    /// Records an effect that is none of the workflow's steps: the run's position does not change.
+    pub fn record_beside(
+        &mut self,
+        open: &OpenEffect,
+        status: StepStatus,
+        end: Result<&Value, &str>,
+        now: Timestamp,
+    ) {
+        let ended = (status != StepStatus::Started).then_some(now);
+        let result = end.ok().filter(|_| status == StepStatus::Completed);
+        self.record(open, status, result, end.err(), ended);
     }
 
     /// Applies variable changes of an effect.
@@ -304,6 +341,8 @@ impl Tick {
                 self.status_record(ended);
                 Stepped::Terminal
             }
+            // Handled by the caller; an effect that the kernel performs itself asks nobody.
+            Outcome::Asked { .. } => Stepped::Waiting,
             Outcome::Waiting(wait) => {
                 let result = json!({ "wait": wait });
                 self.record(&open, StepStatus::Waiting, Some(&result), None, Some(ended));
@@ -382,6 +421,7 @@ impl Tick {
     /// Fails the run like an exception that escapes a step; for errors found outside planning (a lost workflow).
     pub fn fail(&mut self, exception: &Exception, env: &StepEnv<'_>) {
         self.aux.open = None;
+        self.aux.asked = None;
         self.fail_tick(exception, env);
     }
 
@@ -444,10 +484,36 @@ impl Tick {
     /// The terminal status row (kernel spec §2.4).
     pub(crate) fn status_record(&mut self, now: Timestamp) {
         let status = self.run.status.as_str();
-        let payload = json!({"text": status});
-        let effect = json!({"name": "abstract.status", "scope": "session", "payload": payload});
-        let result = json!({"emitted": true, "name": "abstract.status", "payload": payload});
         let key = format!("system:terminal_status:{status}");
+        self.event_record("abstract.status", "session", json!({"text": status}), &key, now);
+    }
+
+    /// Records what the open effect tells while it runs; `n` counts its reports from 1.
+    pub fn progress(&mut self, n: u32, report: Object, now: Timestamp) {
+        let Some(open) = &self.aux.open else { return };
+        let head = &self.run.head;
+        let step_id = open.step_id.to_string();
+        let key = format!("system:progress:{step_id}:{n}");
+        let about = json!({
+            "run_id": head.run_id.to_string(),
+            "workflow_id": &*head.workflow_id,
+            "node_id": open.node_id,
+            "step_id": step_id,
+            "idempotency_key": open.key,
+            "attempt": open.attempt,
+        });
+        // The gateway's own facts win over a server's words.
+        let mut payload = report;
+        if let Value::Object(about) = about {
+            payload.extend(about);
+        }
+        self.event_record("abstract.progress", "run", Value::Object(payload), &key, now);
+    }
+
+    /// A record of an event that the run itself emits.
+    fn event_record(&mut self, name: &str, scope: &str, payload: Value, key: &str, now: Timestamp) {
+        let effect = json!({"name": name, "scope": scope, "payload": payload});
+        let result = json!({"emitted": true, "name": name, "payload": payload});
         let Value::Object(effect) = effect else { return };
         let step = self.fresh_step();
         self.push(Row {
@@ -460,7 +526,7 @@ impl Tick {
             started_at: now,
             ended_at: Some(now),
             attempt: 1,
-            key: Some(&key),
+            key: Some(key),
         });
     }
 

@@ -37,11 +37,6 @@ pub trait RunFeed: Send + Sync {
     async fn publish(&self, run: RunKey, items: Vec<FeedItem>);
     /// Subscribes to a run; one underlying subscription per run and node, however many clients.
     async fn subscribe(&self, run: RunKey) -> FeedSubscription;
-    /// The unbroken newest items after a cursor, as far as they are remembered: they spare a wave of returning clients
-    /// the database. Empty says nothing; whoever needs certainty reads the database.
-    async fn recent(&self, _run: RunKey, _after: i64) -> Vec<FeedItem> {
-        Vec::new()
-    }
     /// False while announcements are known to get lost.
     fn healthy(&self) -> bool;
 }

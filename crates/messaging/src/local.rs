@@ -34,9 +34,20 @@ struct Hints {
 pub struct LocalBell {
     pools: Mutex<HashMap<Arc<str>, Arc<Pool>>>,
     controls: Mutex<HashMap<SessionId, mpsc::Sender<Control>>>,
+    /// Other processes ring and listen as well, and nothing is heard of them.
+    partial: bool,
 }
 
 impl LocalBell {
+    /// For one of several processes without a broker: their hints are lost, and the bell says so.
+    #[must_use]
+    pub fn partial() -> Self {
+        Self {
+            partial: true,
+            ..Self::default()
+        }
+    }
+
     fn pool(&self, name: &str) -> Arc<Pool> {
         let mut pools = self.pools.lock();
         if let Some(pool) = pools.get(name) {
@@ -109,7 +120,7 @@ impl Bell for LocalBell {
     }
 
     fn healthy(&self) -> bool {
-        true
+        !self.partial
     }
 }
 
@@ -117,6 +128,19 @@ impl Bell for LocalBell {
 #[derive(Debug, Default)]
 pub struct LocalFeed {
     runs: Mutex<HashMap<RunKey, broadcast::Sender<FeedItem>>>,
+    /// Other processes publish as well, and nothing is heard of them.
+    partial: bool,
+}
+
+impl LocalFeed {
+    /// For one of several processes without a broker: their announcements are lost, and the feed says so.
+    #[must_use]
+    pub fn partial() -> Self {
+        Self {
+            partial: true,
+            ..Self::default()
+        }
+    }
 }
 
 #[async_trait]
@@ -147,7 +171,7 @@ impl RunFeed for LocalFeed {
     }
 
     fn healthy(&self) -> bool {
-        true
+        !self.partial
     }
 }
 

@@ -6,7 +6,6 @@
 //! | name | kind | content |
 //! | --- | --- | --- |
 //! | `feed:<plane>:<run>` | channel | `{"cursor", "record"?, "terminal"}` |
-//! | `recent:<plane>:<run>` | string, 60 s | the run's newest messages, a line each, up to 256 KiB |
 //! | `count:<key>` | number with expiry | a shared counter |
 
 mod counters;
@@ -21,7 +20,7 @@ use ag_types::RunKey;
 use async_trait::async_trait;
 
 use crate::{FeedItem, FeedSubscription, RunFeed};
-use link::{ANSWER, Part};
+use link::Part;
 use publisher::Publisher;
 use subscriptions::Subscriptions;
 
@@ -81,18 +80,6 @@ impl RunFeed for RedisFeed {
 
     async fn subscribe(&self, run: RunKey) -> FeedSubscription {
         self.subscriptions.subscribe(run).await
-    }
-
-    async fn recent(&self, run: RunKey, after: i64) -> Vec<FeedItem> {
-        if !self.link.health.good(Part::Commands) {
-            return Vec::new();
-        }
-        let mut get = redis::pipe();
-        get.cmd("GET").arg(wire::cache_key(run));
-        let cache = self.link.run::<(Option<Vec<u8>>,)>(&get, ANSWER).await;
-        cache
-            .and_then(|(cache,)| cache)
-            .map_or_else(Vec::new, |cache| wire::after(&cache, after))
     }
 
     fn healthy(&self) -> bool {

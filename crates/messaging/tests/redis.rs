@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use ag_messaging::{
-    Expiry, FeedItem, RunFeed, SharedCounters,
+    Expiry, RunFeed, SharedCounters,
     conformance::{
         self, LIMIT,
-        feed::{line, next, record},
+        feed::{next, record},
         key, until,
     },
     redis::{RedisCounters, RedisFeed, RedisLink, RedisOptions},
@@ -114,60 +114,6 @@ async fn a_restarted_server_is_used_again() {
     assert!(took < Duration::from_secs(15), "{took:?} until the feed was back");
     b.publish(key(2), vec![record(1)]).await;
     next(&mut made_meanwhile).await;
-}
-
-#[tokio::test]
-async fn the_newest_records_are_remembered() {
-    let Some(server) = ScratchRedis::start().await else {
-        return;
-    };
-    let (a, b) = feeds(&server);
-    until("healthy feeds", || a.healthy() && b.healthy()).await;
-    let run = key(1);
-    let mut heard = a.subscribe(run).await;
-    let mut publish = async |items: Vec<FeedItem>| {
-        let n = items.len();
-        b.publish(run, items).await;
-        for _ in 0..n {
-            next(&mut heard).await;
-        }
-    };
-    publish((1..=4).map(record).collect()).await;
-    publish(vec![record(5), FeedItem::Terminal { last_seq: 5 }]).await;
-    // The cache is written by the same pipeline, a moment after the announcement.
-    let mut recent = Vec::new();
-    while recent.len() < 4 {
-        recent = a.recent(run, 2).await;
-    }
-    for (item, wanted) in recent.iter().zip(3..) {
-        match item {
-            FeedItem::Record {
-                seq,
-                line: Some(text),
-            } => assert_eq!((*seq, &**text), (wanted, &*line(wanted))),
-            FeedItem::Terminal { last_seq } => assert_eq!((*last_seq, wanted), (5, 6)),
-            other => panic!("{other:?}"),
-        }
-    }
-    assert!(a.recent(key(9), 0).await.is_empty());
-    let cache = format!("recent:{}:{}", run.plane.0, run.run);
-    assert!(
-        !server.command(&format!("TTL {cache}")).await.contains(":-"),
-        "the cache must expire"
-    );
-    // Far more than the cache may hold.
-    let text: std::sync::Arc<str> = format!("\"{}\"", "x".repeat(30_000)).into();
-    for seq in 6..=40 {
-        publish(vec![FeedItem::Record {
-            seq,
-            line: Some(text.clone()),
-        }])
-        .await;
-    }
-    let size = server.command(&format!("STRLEN {cache}")).await;
-    let size: usize = size.trim_matches([':', '\r', '\n']).parse().expect("a length");
-    assert!(size <= 256 * 1024 + 31_000, "{size} bytes");
-    assert!(size > 0);
 }
 
 /// The node's own share answers while the server is away, and requests do not wait for it.

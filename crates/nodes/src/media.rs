@@ -11,7 +11,7 @@ mod image_upscale;
 mod item;
 mod listen_voice;
 mod request;
-mod result;
+pub(crate) mod result;
 mod text_to_video;
 mod transcribe_audio;
 mod upscale_image;

@@ -46,7 +46,15 @@ impl NodeCatalogue for Registry {
     fn find(&self, kind: &str) -> Option<&NodeType> {
         BY_NAME.get(kind).copied()
     }
+
+    fn needs_workspace(&self, kind: &str) -> bool {
+        let is_file = |node: &NodeType| node.spec.family == "files";
+        TOOL_NODES.contains(&kind) || self.find(kind).is_some_and(is_file)
+    }
 }
+
+/// Node types that run tools in the run itself; those of an agent run in its own child run.
+const TOOL_NODES: [&str; 2] = ["call_tool", "tool_calls"];
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ag_providers::media::{EmbedReply, EmbedRequest};
 use ag_providers::retry::{Pause, RetryPolicy, retrying};
-use ag_providers::{Embedder, ProviderError};
+use ag_providers::{Embedder, Object, ProviderError};
 use async_trait::async_trait;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -24,6 +24,18 @@ pub(crate) struct OpenAiEmbedder {
 #[async_trait]
 impl Embedder for OpenAiEmbedder {
     async fn embed(&self, req: EmbedRequest, cancel: CancellationToken) -> Result<EmbedReply, ProviderError> {
+        self.embed_with(req, Object::new(), cancel).await
+    }
+}
+
+impl OpenAiEmbedder {
+    /// As [`Embedder::embed`], with further body members.
+    pub(crate) async fn embed_with(
+        &self,
+        req: EmbedRequest,
+        more: Object,
+        cancel: CancellationToken,
+    ) -> Result<EmbedReply, ProviderError> {
         if req.input.is_empty() {
             return Ok(EmbedReply {
                 model: req.model,
@@ -31,8 +43,12 @@ impl Embedder for OpenAiEmbedder {
             });
         }
         let mut body = json!({ "input": req.input, "model": req.model });
-        if let (Some(dimensions), Some(map)) = (req.dimensions, body.as_object_mut()) {
-            map.insert("dimensions".to_owned(), Value::from(dimensions));
+        if let Some(map) = body.as_object_mut() {
+            map.extend(
+                req.dimensions
+                    .map(|count| ("dimensions".to_owned(), count.into())),
+            );
+            map.extend(more);
         }
         let timeout = self.transport.timeout(req.timeout);
         let (body, cancel) = (&body, &cancel);

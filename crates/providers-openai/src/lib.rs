@@ -1,25 +1,24 @@
 //! The OpenAI-compatible wire: chat, streaming, embeddings, model list, images, speech and transcription against any
 //! base URL.
 //!
-//! - [`OpenAiProviders`] builds the ports of an endpoint; all endpoints of a process share its connections, circuit
-//!   breaker and knowledge of model names.
-//! - [`EnvironmentDirectory`] finds endpoints by name: families configured by environment, and stored connections.
+//! [`OpenAiWire`] is the adapter; all endpoints of a process share its knowledge of model names. [`AbstractCoreWire`] is
+//! the dialect of split mode, in which another service calls the models.
 //!
-//! Inside: `request` (ours to wire), `thinking` (the families' dialects), `response`, `stream`, `errors`, `transport`.
+//! Inside: `request` (ours to wire), `thinking` (the families' dialects), `response`, `stream`.
 
 mod chat;
-mod directory;
 mod embeddings;
-mod errors;
-mod factory;
 mod media;
 mod models;
 mod request;
 mod residency;
 mod response;
+mod split;
 mod stream;
 mod thinking;
-mod transport;
+mod wire;
 
-pub use directory::{EnvironmentDirectory, ProviderSettings};
-pub use factory::{OpenAiProviders, OpenAiSettings};
+pub use split::AbstractCoreWire;
+pub use wire::OpenAiWire;
+
+pub(crate) use ag_providers_http::{errors, transport};

@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use ag_outbound::OutboundClient;
 use ag_providers::media::{
-    ImageReply, ImageRequest, MediaFile, SpeechReply, SpeechRequest, TranscribeRequest, Transcript,
+    ImageRequest, MediaFile, MediaReply, SpeechReply, SpeechRequest, TranscribeRequest, Transcript,
 };
-use ag_providers::{ImageModel, ProviderError, SpeechModel, Transcriber};
+use ag_providers::{ImageModel, ProgressSink, ProviderError, SpeechModel, Transcriber};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::multipart::{Form, Part};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::errors::{from_transport, refused};
-use crate::transport::{Answer, Exchange, Transport};
+use crate::transport::{Answer, Exchange, Transport, key_header};
 
 /// Limit of the download of a picture that the server only linked.
 const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(120);
@@ -45,6 +45,7 @@ impl OpenAiMedia {
         &self,
         path: &str,
         form: Form,
+        key: Option<&str>,
         timeout: Duration,
         cancel: &CancellationToken,
     ) -> Result<Value, ProviderError> {
@@ -57,7 +58,9 @@ impl OpenAiMedia {
         let url = self.transport.url(path);
         let answer = self
             .transport
-            .bytes_at(url, exchange, |request| request.multipart(form))
+            .bytes_at(url, exchange, |request| {
+                request.multipart(form).headers(key_header(key))
+            })
             .await?;
         serde_json::from_slice(&answer.body).map_err(|_| self.unreadable(path, "not JSON"))
     }
@@ -67,7 +70,7 @@ impl OpenAiMedia {
         path: &str,
         raw: &Value,
         cancel: &CancellationToken,
-    ) -> Result<ImageReply, ProviderError> {
+    ) -> Result<MediaReply, ProviderError> {
         let item = raw
             .pointer("/data/0")
             .ok_or_else(|| self.unreadable(path, "no picture"))?;
@@ -86,11 +89,13 @@ impl OpenAiMedia {
             },
             (None, None) => return Err(self.unreadable(path, "no picture")),
         };
-        let content_type = image_type(&data).to_owned();
-        Ok(ImageReply {
+        let content_type = media_type(&data).to_owned();
+        let encoded = item.get("b64_json").is_some_and(Value::is_string);
+        Ok(MediaReply {
             data,
             content_type,
             revised_prompt,
+            sent_as: Some(if encoded { "b64_json" } else { "url" }),
         })
     }
 
@@ -135,19 +140,27 @@ impl OpenAiMedia {
             })
             .await
     }
-}
 
-#[async_trait]
-impl ImageModel for OpenAiMedia {
-    async fn image(&self, req: ImageRequest, cancel: CancellationToken) -> Result<ImageReply, ProviderError> {
+    async fn make(
+        &self,
+        req: &ImageRequest,
+        key: Option<&str>,
+        cancel: &CancellationToken,
+    ) -> Result<MediaReply, ProviderError> {
         let timeout = self.transport.timeout(req.timeout);
         if req.images.is_empty() {
             let mut body = json!({ "prompt": req.prompt, "n": 1, "model": req.model });
             if let Some(map) = body.as_object_mut() {
-                for (key, value) in [("size", req.size), ("quality", req.quality), ("style", req.style)] {
-                    if let Some(value) = value {
-                        map.insert(key.to_owned(), Value::from(value));
-                    }
+                for (name, value) in [
+                    ("size", &req.size),
+                    ("quality", &req.quality),
+                    ("style", &req.style),
+                ] {
+                    map.extend(
+                        value
+                            .as_deref()
+                            .map(|value| (name.to_owned(), Value::from(value))),
+                    );
                 }
             }
             let path = "images/generations";
@@ -155,30 +168,56 @@ impl ImageModel for OpenAiMedia {
                 method: Method::POST,
                 path,
                 timeout,
-                cancel: &cancel,
+                cancel,
             };
             let (raw, _) = self
                 .transport
-                .json(exchange, Some(&body), HeaderMap::new())
+                .json(exchange, Some(&body), key_header(key))
                 .await?;
-            return self.picture(path, &raw, &cancel).await;
+            return self.picture(path, &raw, cancel).await;
         }
-        let mut form = Form::new().text("prompt", req.prompt).text("model", req.model);
-        if let Some(strength) = req.strength {
-            form = form.text("strength", strength.to_string());
+        let mut form = Form::new()
+            .text("prompt", req.prompt.clone())
+            .text("model", req.model.clone());
+        let optional = [
+            ("strength", req.strength.map(|strength| strength.to_string())),
+            ("size", req.size.clone()),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                form = form.text(name, value);
+            }
         }
-        if let Some(size) = req.size {
-            form = form.text("size", size);
+        for image in &req.images {
+            form = form.part("image[]", part(image.clone())?);
         }
-        for image in req.images {
-            form = form.part("image[]", part(image)?);
-        }
-        if let Some(mask) = req.mask {
-            form = form.part("mask", part(mask)?);
+        if let Some(mask) = &req.mask {
+            form = form.part("mask", part(mask.clone())?);
         }
         let path = "images/edits";
-        let raw = self.post_form(path, form, timeout, &cancel).await?;
-        self.picture(path, &raw, &cancel).await
+        let raw = self.post_form(path, form, key, timeout, cancel).await?;
+        self.picture(path, &raw, cancel).await
+    }
+}
+
+#[async_trait]
+impl ImageModel for OpenAiMedia {
+    /// One request per picture, one after the other: several in one answer would pass the size limit early.
+    async fn image(
+        &self,
+        req: ImageRequest,
+        _: ProgressSink<'_>,
+        cancel: CancellationToken,
+    ) -> Result<Vec<MediaReply>, ProviderError> {
+        let mut pictures = Vec::new();
+        for n in 1..=req.count.max(1) {
+            let key = req.idempotency_key.as_ref().map(|key| match n {
+                1 => key.clone(),
+                n => format!("{key}/i{n}"),
+            });
+            pictures.push(self.make(&req, key.as_deref(), &cancel).await?);
+        }
+        Ok(pictures)
     }
 }
 
@@ -209,7 +248,11 @@ impl SpeechModel for OpenAiMedia {
         let url = self.transport.url(path);
         let Answer { headers, body: data } = self
             .transport
-            .bytes_at(url, exchange, |request| request.json(&body))
+            .bytes_at(url, exchange, |request| {
+                request
+                    .json(&body)
+                    .headers(key_header(req.idempotency_key.as_deref()))
+            })
             .await?;
         if data.is_empty() {
             return Err(self.unreadable(path, "no sound"));
@@ -232,35 +275,78 @@ impl Transcriber for OpenAiMedia {
         req: TranscribeRequest,
         cancel: CancellationToken,
     ) -> Result<Transcript, ProviderError> {
-        let mut form = Form::new()
-            .text("model", req.model)
-            .text("response_format", "json");
-        let optional = [
-            ("language", req.language),
-            ("prompt", req.prompt),
-            ("temperature", req.temperature.map(|t| t.to_string())),
-        ];
-        for (name, value) in optional {
-            if let Some(value) = value {
-                form = form.text(name, value);
-            }
-        }
-        let form = form.part("file", part(req.file)?);
         let path = "audio/transcriptions";
-        let raw = self
-            .post_form(path, form, self.transport.timeout(req.timeout), &cancel)
-            .await?;
-        let text = raw
-            .get("text")
-            .and_then(Value::as_str)
-            .ok_or_else(|| self.unreadable(path, "no text"))?;
-        Ok(Transcript {
-            text: text.to_owned(),
-        })
+        let timeout = self.transport.timeout(req.timeout);
+        let key = req.idempotency_key.clone();
+        let exchange = Exchange {
+            method: Method::POST,
+            path,
+            timeout,
+            cancel: &cancel,
+        };
+        let headers = key_header(key.as_deref());
+        let url = self.transport.url(path);
+        let answer = if self.transport.endpoint().family.name == "openrouter" {
+            let body = spoken_json(&req);
+            let prepare = |request: RequestBuilder| request.json(&body).headers(headers);
+            self.transport.bytes_at(url, exchange, prepare).await?
+        } else {
+            let form = transcribe_form(req)?;
+            let prepare = |request: RequestBuilder| request.multipart(form).headers(headers);
+            self.transport.bytes_at(url, exchange, prepare).await?
+        };
+        transcript(&answer.body).ok_or_else(|| self.unreadable(path, "no text"))
     }
 }
 
-fn part(file: MediaFile) -> Result<Part, ProviderError> {
+/// A recording as OpenRouter wants it.
+fn spoken_json(req: &TranscribeRequest) -> Value {
+    let format = req.file.filename.rsplit('.').next().unwrap_or("wav");
+    let mut body = json!({
+        "model": req.model,
+        "input_audio": {"data": STANDARD.encode(&req.file.data), "format": format},
+    });
+    if let Some(map) = body.as_object_mut() {
+        let optional = [
+            ("language", req.language.as_deref().map(Value::from)),
+            ("prompt", req.prompt.as_deref().map(Value::from)),
+            ("temperature", req.temperature.map(Value::from)),
+        ];
+        map.extend(
+            optional
+                .into_iter()
+                .filter_map(|(key, value)| Some((key.to_owned(), value?))),
+        );
+    }
+    body
+}
+
+/// A recording as a form.
+pub(crate) fn transcribe_form(req: TranscribeRequest) -> Result<Form, ProviderError> {
+    let mut form = Form::new()
+        .text("model", req.model)
+        .text("response_format", "json");
+    let optional = [
+        ("language", req.language),
+        ("prompt", req.prompt),
+        ("temperature", req.temperature.map(|t| t.to_string())),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            form = form.text(name, value);
+        }
+    }
+    Ok(form.part("file", part(req.file)?))
+}
+
+/// The words of an answer.
+pub(crate) fn transcript(body: &[u8]) -> Option<Transcript> {
+    let raw: Value = serde_json::from_slice(body).ok()?;
+    let text = raw.get("text")?.as_str()?.to_owned();
+    Some(Transcript { text })
+}
+
+pub(crate) fn part(file: MediaFile) -> Result<Part, ProviderError> {
     let length = file.data.len() as u64;
     let part = Part::stream_with_length(file.data, length).file_name(file.filename);
     if file.content_type.is_empty() {
@@ -271,12 +357,14 @@ fn part(file: MediaFile) -> Result<Part, ProviderError> {
 }
 
 /// Told by the first bytes; servers send several formats under one name.
-fn image_type(data: &[u8]) -> &'static str {
+pub(crate) fn media_type(data: &[u8]) -> &'static str {
     match data {
         [0x89, b'P', b'N', b'G', ..] => "image/png",
         [0xff, 0xd8, 0xff, ..] => "image/jpeg",
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
         [b'G', b'I', b'F', b'8', ..] => "image/gif",
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "video/mp4",
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => "video/webm",
         _ => "application/octet-stream",
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use ag_providers::family::Wire;
 use ag_providers::media::ModelInfo;
 use ag_providers::{ModelCatalogue, ProviderError};
 use async_trait::async_trait;
@@ -54,21 +53,20 @@ pub(crate) async fn fetch(
         timeout,
         cancel,
     };
-    let ollama = transport.endpoint().family.wire == Wire::Ollama;
-    let url = if ollama {
-        transport.root_url("api/tags")
-    } else {
-        transport.url("models")
-    };
-    let (answer, _) = transport.json_at(url, exchange, None, HeaderMap::new()).await?;
-    let list = ["data", "models"]
-        .iter()
-        .find_map(|key| answer.get(*key))
-        .unwrap_or(&answer);
-    let mut models: Vec<ModelInfo> = list.as_array().into_iter().flatten().filter_map(model).collect();
+    let (answer, _) = transport.json(exchange, None, HeaderMap::new()).await?;
+    let mut models = listed(&answer);
     models.sort_by(|a, b| a.id.cmp(&b.id));
     models.dedup_by(|a, b| a.id == b.id);
     Ok(models)
+}
+
+/// The entries of a list, in whichever member it is.
+pub(crate) fn listed(answer: &Value) -> Vec<ModelInfo> {
+    let list = ["data", "models"]
+        .iter()
+        .find_map(|key| answer.get(*key))
+        .unwrap_or(answer);
+    list.as_array().into_iter().flatten().filter_map(model).collect()
 }
 
 fn model(entry: &Value) -> Option<ModelInfo> {

@@ -129,7 +129,7 @@ fn sampling(family: &str, caps: &ModelCapabilities, req: &ChatRequest, body: &mu
 
 /// Leading system turns joined into one; a conversation without a user turn gets one, because many chat templates
 /// refuse it otherwise.
-fn messages(messages: &[ChatMessage]) -> Result<Value, ProviderError> {
+pub(crate) fn messages(messages: &[ChatMessage]) -> Result<Value, ProviderError> {
     let leading = messages
         .iter()
         .take_while(|message| message.role == Role::System)
@@ -254,7 +254,7 @@ fn tool(tool: &ToolSpec) -> Value {
     })
 }
 
-fn tool_choice(choice: &ToolChoice) -> Value {
+pub(crate) fn tool_choice(choice: &ToolChoice) -> Value {
     match choice {
         ToolChoice::Auto => Value::from("auto"),
         ToolChoice::None => Value::from("none"),
@@ -263,7 +263,7 @@ fn tool_choice(choice: &ToolChoice) -> Value {
     }
 }
 
-fn response_format(family: &str, schema: &ResponseSchema) -> Value {
+pub(crate) fn response_format(family: &str, schema: &ResponseSchema) -> Value {
     let mut body = Value::Object(schema.schema.clone());
     if family != "openai" {
         return json!({ "type": "json_schema", "json_schema": { "name": schema.name, "schema": body } });

@@ -1,8 +1,7 @@
-//! Loading and unloading where a server offers it: Ollama and LM Studio.
+//! What LM Studio has in memory.
 
 use std::time::Duration;
 
-use ag_providers::family::Wire;
 use ag_providers::media::LoadedModel;
 use ag_providers::{ModelResidency, ProviderError};
 use async_trait::async_trait;
@@ -22,12 +21,7 @@ pub(crate) struct Residency(Transport);
 impl Residency {
     /// `None` for a family that has no such interface.
     pub(crate) fn new(transport: Transport) -> Option<Self> {
-        let family = transport.endpoint().family;
-        (family.wire == Wire::Ollama || family.name == "lmstudio").then_some(Self(transport))
-    }
-
-    fn is_ollama(&self) -> bool {
-        self.0.endpoint().family.wire == Wire::Ollama
+        (transport.endpoint().family.name == "lmstudio").then_some(Self(transport))
     }
 
     async fn call(
@@ -58,32 +52,16 @@ impl Residency {
 #[async_trait]
 impl ModelResidency for Residency {
     async fn loaded(&self, cancel: CancellationToken) -> Result<Vec<LoadedModel>, ProviderError> {
-        let path = if self.is_ollama() {
-            "api/ps"
-        } else {
-            "api/v1/models"
-        };
-        let answer = self.call(path, None, &cancel).await?;
+        let answer = self.call("api/v1/models", None, &cancel).await?;
         let list = ["models", "data"]
             .iter()
             .find_map(|key| answer.get(*key)?.as_array());
-        Ok(list
-            .into_iter()
-            .flatten()
-            .flat_map(|entry| loaded_models(entry, self.is_ollama()))
-            .collect())
+        Ok(list.into_iter().flatten().flat_map(loaded_models).collect())
     }
 
     async fn load(&self, model: &str, cancel: CancellationToken) -> Result<LoadedModel, ProviderError> {
-        let (path, body) = if self.is_ollama() {
-            (
-                "api/generate",
-                json!({ "model": model, "prompt": "", "stream": false }),
-            )
-        } else {
-            ("api/v1/models/load", json!({ "model": model }))
-        };
-        let answer = self.call(path, Some(&body), &cancel).await?;
+        let body = json!({ "model": model });
+        let answer = self.call("api/v1/models/load", Some(&body), &cancel).await?;
         let instance_id = answer
             .get("instance_id")
             .and_then(Value::as_str)
@@ -100,22 +78,13 @@ impl ModelResidency for Residency {
         model: &str,
         cancel: CancellationToken,
     ) -> Result<Option<LoadedModel>, ProviderError> {
-        let found = self
-            .loaded(cancel.clone())
-            .await?
-            .into_iter()
-            .find(|loaded| loaded.model == model);
-        let Some(found) = found else { return Ok(None) };
-        let (path, body) = if self.is_ollama() {
-            (
-                "api/generate",
-                json!({ "model": model, "prompt": "", "stream": false, "keep_alive": 0 }),
-            )
-        } else {
-            let instance = found.instance_id.clone().unwrap_or_else(|| model.to_owned());
-            ("api/v1/models/unload", json!({ "instance_id": instance }))
+        let loaded = self.loaded(cancel.clone()).await?;
+        let Some(found) = loaded.into_iter().find(|loaded| loaded.model == model) else {
+            return Ok(None);
         };
-        self.call(path, Some(&body), &cancel).await?;
+        let instance = found.instance_id.clone().unwrap_or_else(|| model.to_owned());
+        let body = json!({ "instance_id": instance });
+        self.call("api/v1/models/unload", Some(&body), &cancel).await?;
         Ok(Some(LoadedModel {
             loaded: false,
             ..found
@@ -123,25 +92,21 @@ impl ModelResidency for Residency {
     }
 }
 
-/// Ollama lists what is loaded; LM Studio lists what it has, with the loaded instances of each.
-fn loaded_models(entry: &Value, ollama: bool) -> Vec<LoadedModel> {
+/// It lists what it has, with the loaded instances of each.
+fn loaded_models(entry: &Value) -> Vec<LoadedModel> {
     let name = ["key", "id", "model", "name"]
         .iter()
         .find_map(|key| entry.get(*key).and_then(Value::as_str));
     let Some(name) = name else { return Vec::new() };
-    let loaded = |instance_id| LoadedModel {
-        model: name.to_owned(),
-        instance_id,
-        loaded: true,
-    };
-    if ollama {
-        return vec![loaded(None)];
-    }
     let instances = entry.get("loaded_instances").and_then(Value::as_array);
     instances
         .into_iter()
         .flatten()
-        .map(|instance| loaded(instance.get("id").and_then(Value::as_str).map(str::to_owned)))
+        .map(|instance| LoadedModel {
+            model: name.to_owned(),
+            instance_id: instance.get("id").and_then(Value::as_str).map(str::to_owned),
+            loaded: true,
+        })
         .collect()
 }
 
@@ -151,18 +116,9 @@ mod tests {
 
     #[test]
     fn loaded_instances() {
-        let ollama = loaded_models(&json!({"name":"qwen3:4b","model":"qwen3:4b"}), true);
-        assert_eq!(
-            ollama,
-            [LoadedModel {
-                model: "qwen3:4b".to_owned(),
-                instance_id: None,
-                loaded: true
-            }]
-        );
-        let studio = loaded_models(&json!({"key":"q","loaded_instances":[{"id":"q:1"}]}), false);
+        let studio = loaded_models(&json!({"key":"q","loaded_instances":[{"id":"q:1"}]}));
         assert_eq!(studio[0].instance_id.as_deref(), Some("q:1"));
-        assert!(loaded_models(&json!({"key":"q","loaded_instances":[]}), false).is_empty());
-        assert!(loaded_models(&json!(7), true).is_empty());
+        assert!(loaded_models(&json!({"key":"q","loaded_instances":[]})).is_empty());
+        assert!(loaded_models(&json!(7)).is_empty());
     }
 }

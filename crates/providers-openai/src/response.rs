@@ -1,9 +1,10 @@
 //! The wire's answer as our reply.
 
-use ag_providers::{ChatReply, ProviderError, ToolCall, UpstreamFailure, Usage};
+use ag_providers::thinking::split_think;
+use ag_providers::{ChatReply, ProviderError, ToolCall, Usage};
 use serde_json::Value;
 
-use crate::errors::{Place, tidy};
+use crate::errors::Place;
 
 /// Reads a chat completion. The caller adds times and the request.
 ///
@@ -18,11 +19,7 @@ pub(crate) fn chat_reply(
     if let Some(error) = raw.get("error").filter(|error| !error.is_null()) {
         return Err(error_in_answer(place, error, secret));
     }
-    let unreadable = |detail: &str| ProviderError::Unreadable {
-        family: place.family.clone(),
-        detail: detail.to_owned(),
-        url: place.url.clone(),
-    };
+    let unreadable = |detail: &str| place.unreadable(detail);
     let choice = raw
         .pointer("/choices/0")
         .ok_or_else(|| unreadable("no choices"))?;
@@ -67,19 +64,8 @@ pub(crate) fn error_in_answer(place: &Place, error: &Value, secret: Option<&str>
         .get("code")
         .and_then(Value::as_u64)
         .and_then(|code| u16::try_from(code).ok());
-    let failure = UpstreamFailure {
-        family: place.family.clone(),
-        status: code.filter(|code| (400..600).contains(code)).unwrap_or(502),
-        message: tidy(message, secret),
-        url: place.url.clone(),
-        retry_after: None,
-    };
-    match failure.status {
-        401 | 403 => ProviderError::Authentication(failure),
-        429 => ProviderError::RateLimited(failure),
-        400 | 413 | 422 => ProviderError::InvalidRequest(failure),
-        _ => ProviderError::Api(failure),
-    }
+    let status = code.filter(|code| (400..600).contains(code)).unwrap_or(502);
+    place.failure(status, message, secret)
 }
 
 /// A text, or the texts of a list of parts.
@@ -141,31 +127,8 @@ pub(crate) fn usage(value: &Value) -> Option<Usage> {
         reasoning_tokens: value
             .pointer("/completion_tokens_details/reasoning_tokens")
             .and_then(Value::as_u64),
+        ..Usage::default()
     })
-}
-
-/// Takes a leading `<think>` block apart. Templates that open the block themselves leave only its end in the answer.
-fn split_think(content: Option<String>) -> (Option<String>, Option<String>) {
-    let Some(text) = content else { return (None, None) };
-    let start = text.trim_start();
-    if let Some(rest) = start.strip_prefix("<think>") {
-        return match rest.split_once("</think>") {
-            Some((thought, answer)) => (Some(answer.trim_start().to_owned()), non_empty(thought)),
-            // Cut by the token limit while still thinking.
-            None => (Some(String::new()), non_empty(rest)),
-        };
-    }
-    if !start.contains("<think>")
-        && let Some((thought, answer)) = start.split_once("</think>")
-    {
-        return (Some(answer.trim_start().to_owned()), non_empty(thought));
-    }
-    (Some(text), None)
-}
-
-fn non_empty(text: &str) -> Option<String> {
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 #[cfg(test)]

@@ -1,56 +1,11 @@
 //! Streamed answers: server-sent events, put together to the answer that would have come whole.
 
+use ag_providers::ports::DeltaSink;
 use ag_providers::{ChatDelta, Object, ProviderError};
+use ag_providers_http::streamed::StreamAssembly;
 use serde_json::{Value, json};
 
 use crate::errors::Place;
-
-/// Cuts a byte stream into the data of its events.
-#[derive(Default)]
-pub(crate) struct EventReader {
-    buffer: Vec<u8>,
-    /// Part of the buffer that holds no line end.
-    searched: usize,
-    data: String,
-}
-
-impl EventReader {
-    /// Takes bytes in and hands each complete event's data to `event`.
-    pub(crate) fn push(
-        &mut self,
-        bytes: &[u8],
-        mut event: impl FnMut(&str) -> Result<(), ProviderError>,
-    ) -> Result<(), ProviderError> {
-        self.buffer.extend_from_slice(bytes);
-        let mut start = 0;
-        while let Some(offset) = self.buffer[self.searched..]
-            .iter()
-            .position(|byte| *byte == b'\n')
-        {
-            let end = self.searched + offset;
-            let line = String::from_utf8_lossy(&self.buffer[start..end]);
-            let line = line.trim_end_matches('\r');
-            if let Some(data) = line.strip_prefix("data:") {
-                if !self.data.is_empty() {
-                    self.data.push('\n');
-                }
-                self.data.push_str(data.strip_prefix(' ').unwrap_or(data));
-            } else if line.is_empty() && !self.data.is_empty() {
-                event(&std::mem::take(&mut self.data))?;
-            }
-            start = end + 1;
-            self.searched = start;
-        }
-        self.buffer.drain(..start);
-        self.searched = self.buffer.len();
-        Ok(())
-    }
-
-    /// The data of an event that the end of the stream cut off before its blank line.
-    pub(crate) fn rest(&mut self) -> Option<String> {
-        (!self.data.is_empty()).then(|| std::mem::take(&mut self.data))
-    }
-}
 
 /// The answer so far.
 #[derive(Default)]
@@ -68,23 +23,14 @@ pub(crate) struct Assembly {
 /// Tool calls in one answer; a broken index must not allocate.
 const MAX_CALLS: usize = 256;
 
-impl Assembly {
-    /// Takes one event in and tells the sink what it says.
-    pub(crate) fn event(
-        &mut self,
-        place: &Place,
-        data: &str,
-        sink: &(dyn Fn(ChatDelta) + Send + Sync),
-    ) -> Result<(), ProviderError> {
+impl StreamAssembly for Assembly {
+    fn event(&mut self, place: &Place, data: &str, sink: DeltaSink<'_>) -> Result<(), ProviderError> {
         if data.trim() == "[DONE]" {
             self.done = true;
             return Ok(());
         }
-        let chunk: Value = serde_json::from_str(data).map_err(|_| ProviderError::Unreadable {
-            family: place.family.clone(),
-            detail: "a stream event is not JSON".to_owned(),
-            url: place.url.clone(),
-        })?;
+        let chunk: Value =
+            serde_json::from_str(data).map_err(|_| place.unreadable("a stream event is not JSON"))?;
         if let Some(error) = chunk.get("error").filter(|error| !error.is_null()) {
             self.error = Some(error.clone());
             return Ok(());
@@ -130,51 +76,11 @@ impl Assembly {
         Ok(())
     }
 
-    fn call(&mut self, piece: &Value) {
-        let index = piece
-            .get("index")
-            .and_then(Value::as_u64)
-            .and_then(|index| usize::try_from(index).ok());
-        let index = index.unwrap_or(self.calls.len());
-        if index >= MAX_CALLS {
-            return;
-        }
-        while self.calls.len() <= index {
-            self.calls.push(Object::new());
-        }
-        let call = &mut self.calls[index];
-        if let Some(id) = piece
-            .get("id")
-            .and_then(Value::as_str)
-            .filter(|id| !id.is_empty())
-        {
-            call.insert("id".to_owned(), Value::from(id));
-        }
-        let Some(function) = piece.get("function") else {
-            return;
-        };
-        if let Some(name) = function
-            .get("name")
-            .and_then(Value::as_str)
-            .filter(|name| !name.is_empty())
-        {
-            call.insert("name".to_owned(), Value::from(name));
-        }
-        match (function.get("arguments"), call.get_mut("arguments")) {
-            (Some(Value::String(more)), Some(Value::String(text))) => text.push_str(more),
-            (Some(arguments), None) if !arguments.is_null() => {
-                call.insert("arguments".to_owned(), arguments.clone());
-            }
-            _ => {}
-        }
-    }
-
-    pub(crate) fn done(&self) -> bool {
+    fn done(&self) -> bool {
         self.done
     }
 
-    /// The answer in its unstreamed form; `None` when the stream ended in the middle.
-    pub(crate) fn finish(self) -> Option<Value> {
+    fn finish(self) -> Option<Value> {
         if let Some(error) = self.error {
             return Some(json!({ "error": error }));
         }
@@ -215,8 +121,51 @@ impl Assembly {
     }
 }
 
+impl Assembly {
+    fn call(&mut self, piece: &Value) {
+        let index = piece
+            .get("index")
+            .and_then(Value::as_u64)
+            .and_then(|index| usize::try_from(index).ok());
+        let index = index.unwrap_or(self.calls.len());
+        if index >= MAX_CALLS {
+            return;
+        }
+        while self.calls.len() <= index {
+            self.calls.push(Object::new());
+        }
+        let call = &mut self.calls[index];
+        if let Some(id) = piece
+            .get("id")
+            .and_then(Value::as_str)
+            .filter(|id| !id.is_empty())
+        {
+            call.insert("id".to_owned(), Value::from(id));
+        }
+        let Some(function) = piece.get("function") else {
+            return;
+        };
+        if let Some(name) = function
+            .get("name")
+            .and_then(Value::as_str)
+            .filter(|name| !name.is_empty())
+        {
+            call.insert("name".to_owned(), Value::from(name));
+        }
+        match (function.get("arguments"), call.get_mut("arguments")) {
+            (Some(Value::String(more)), Some(Value::String(text))) => text.push_str(more),
+            (Some(arguments), None) if !arguments.is_null() => {
+                call.insert("arguments".to_owned(), arguments.clone());
+            }
+            _ => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use ag_providers_http::events::{EventReader, Framing};
+
     use super::*;
 
     fn place() -> Place {
@@ -240,7 +189,7 @@ mod tests {
             "data: [DONE]\n\n",
         );
         for step in [1, 2, 7, 1000] {
-            let (mut reader, mut assembly) = (EventReader::default(), Assembly::default());
+            let (mut reader, mut assembly) = (EventReader::new(Framing::Events), Assembly::default());
             for piece in events.as_bytes().chunks(step) {
                 reader
                     .push(piece, |data| assembly.event(&place(), data, &|_| {}))

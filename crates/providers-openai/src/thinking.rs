@@ -19,7 +19,7 @@ pub(crate) fn apply(
         ));
         return;
     }
-    if caps.thinking_control_mode.as_deref() == Some("effort") || family == "ollama" {
+    if caps.thinking_control_mode.as_deref() == Some("effort") {
         effort(model, caps, level, body, warnings);
         return;
     }
@@ -183,13 +183,6 @@ mod tests {
                 "seed-oss-36b",
                 Thinking::Medium,
                 json!({"chat_template_kwargs":{"thinking_budget":1024}}),
-                false,
-            ),
-            (
-                "ollama",
-                "qwen3:4b",
-                Thinking::Off,
-                json!({"reasoning_effort":"none"}),
                 false,
             ),
             ("openrouter", "qwen3-8b", Thinking::High, json!({}), true),

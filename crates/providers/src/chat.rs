@@ -330,8 +330,11 @@ pub struct ChatRequest {
     pub prompt_cache_key: Option<String>,
     /// Same for every try after a crash; sent as `Idempotency-Key`.
     pub idempotency_key: Option<String>,
-    /// Trace headers.
+    /// Further headers.
     pub headers: BTreeMap<String, String>,
+    /// Whose call this is (`run_id`, `node_id`, `session_id`, ...). Told to a model service of our own (split mode),
+    /// never to a vendor.
+    pub trace: Object,
     /// Limit of the whole call.
     pub timeout: Option<Duration>,
     /// Further body members, merged at top level.
@@ -381,21 +384,33 @@ pub struct Usage {
     pub total_tokens: u64,
     /// Part of the prompt that was served from the server's cache.
     pub cached_input_tokens: Option<u64>,
+    /// Part of the prompt that was written to the server's cache.
+    pub cache_write_tokens: Option<u64>,
     /// Part of the answer that was reasoning.
     pub reasoning_tokens: Option<u64>,
 }
 
 impl Usage {
-    /// The shape of ledger records: both naming habits side by side.
+    /// The shape of ledger records: both naming habits side by side, cache counts where the server has any.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        json!({
+        let mut value = json!({
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
             "total_tokens": self.total_tokens,
             "prompt_tokens": self.input_tokens,
             "completion_tokens": self.output_tokens,
-        })
+        });
+        let counts = [
+            ("cached_input_tokens", self.cached_input_tokens),
+            ("cache_write_tokens", self.cache_write_tokens),
+        ];
+        for (key, count) in counts {
+            if let (Some(count), Some(map)) = (count, value.as_object_mut()) {
+                map.insert(key.to_owned(), count.into());
+            }
+        }
+        value
     }
 }
 

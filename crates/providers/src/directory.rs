@@ -9,7 +9,8 @@ use secrecy::SecretString;
 use crate::error::ProviderError;
 use crate::family::ProviderFamily;
 use crate::ports::{
-    ChatModel, Embedder, ImageModel, ModelCatalogue, ModelResidency, SpeechModel, Transcriber,
+    ChatModel, Embedder, ImageModel, ModelCatalogue, ModelResidency, MusicModel, SpeechModel, Transcriber,
+    Upscaler, VideoModel,
 };
 
 /// Who chose an endpoint's address. Decides which addresses may be reached.
@@ -85,6 +86,12 @@ pub struct ProviderClient {
     pub embedder: Option<Arc<dyn Embedder>>,
     /// Pictures.
     pub images: Option<Arc<dyn ImageModel>>,
+    /// Larger or cleaner pictures.
+    pub upscaler: Option<Arc<dyn Upscaler>>,
+    /// Videos.
+    pub videos: Option<Arc<dyn VideoModel>>,
+    /// Music and other sounds.
+    pub music: Option<Arc<dyn MusicModel>>,
     /// Text to speech.
     pub speech: Option<Arc<dyn SpeechModel>>,
     /// Speech to text.
@@ -93,6 +100,25 @@ pub struct ProviderClient {
     pub catalogue: Option<Arc<dyn ModelCatalogue>>,
     /// Loading and unloading.
     pub residency: Option<Arc<dyn ModelResidency>>,
+}
+
+impl ProviderClient {
+    /// An endpoint that converses and offers nothing else so far.
+    pub fn new(endpoint: Arc<ProviderEndpoint>, chat: Arc<dyn ChatModel>) -> Self {
+        Self {
+            endpoint,
+            chat,
+            embedder: None,
+            images: None,
+            upscaler: None,
+            videos: None,
+            music: None,
+            speech: None,
+            transcriber: None,
+            catalogue: None,
+            residency: None,
+        }
+    }
 }
 
 impl std::fmt::Debug for ProviderClient {

@@ -1,5 +1,7 @@
 //! Scripted models for tests.
 
+mod media;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use crate::chat::{ChatMessage, ChatReply, ChatRequest, Role, ToolCall, Usage};
 use crate::error::ProviderError;
 use crate::media::{EmbedReply, EmbedRequest};
 use crate::ports::{ChatModel, Embedder};
+
+pub use media::{FakeMedia, MediaAsked};
 
 /// One scripted answer.
 #[derive(Clone, Debug)]

@@ -3,14 +3,16 @@
 use crate::error::ProviderError;
 
 /// How a family is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wire {
     /// `POST {base}/chat/completions` and its relatives.
     OpenAi,
     /// `POST {base}/v1/messages`.
     Anthropic,
-    /// OpenAI's wire below `{base}/v1`, model list at `{base}/api/tags`.
+    /// `POST {base}/api/chat` and its relatives.
     Ollama,
+    /// A model service that speaks to all families for us (split mode).
+    AbstractCore,
     /// An engine inside the reference's process; there is nothing to speak to.
     InProcess,
 }
@@ -262,6 +264,23 @@ pub const FAMILIES: &[ProviderFamily] = &[
         installation_extras: None,
     },
 ];
+
+/// The service that speaks to all families in split mode. Not a family that anybody can ask for.
+pub static ABSTRACTCORE: ProviderFamily = ProviderFamily {
+    name: "abstractcore",
+    display_name: "AbstractCore",
+    label: "AbstractCore",
+    description: "AbstractCore server in front of all providers",
+    wire: Wire::AbstractCore,
+    base_url_env: &["ABSTRACTCORE_SERVER_BASE_URL"],
+    default_base_url: "",
+    key_env: "ABSTRACTCORE_SERVER_API_KEY",
+    key_required: false,
+    local: true,
+    checks_model_names: false,
+    features: LOCAL,
+    installation_extras: None,
+};
 
 /// The family of a name; case does not matter, `_` is read as `-`.
 #[must_use]

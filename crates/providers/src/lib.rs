@@ -33,7 +33,10 @@ pub use directory::{
 };
 pub use error::{FailureClass, ProviderError, UpstreamFailure};
 pub use family::{FAMILIES, ProviderFamily, family, unknown_provider};
-pub use ports::{ChatModel, Embedder, ImageModel, ModelCatalogue, ModelResidency, SpeechModel, Transcriber};
+pub use ports::{
+    ChatModel, Embedder, ImageModel, ModelCatalogue, ModelResidency, ModelService, MusicModel, ProgressSink,
+    ServiceVerb, SpeechModel, Transcriber, Upscaler, VideoModel,
+};
 pub use retry::{RetryPolicy, RetryingModel};
 pub use thinking::Thinking;
 

@@ -1,9 +1,10 @@
-//! Embeddings, pictures, speech and model lists.
+//! Embeddings, generated media, speech and model lists.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::Object;
 use crate::chat::Usage;
 
 /// Texts to embed.
@@ -49,6 +50,65 @@ pub struct ImageRequest {
     pub style: Option<String>,
     /// For edits, 0 to 1.
     pub strength: Option<f64>,
+    /// How many; 0 counts as 1.
+    pub count: u32,
+    /// Further options by their contract names (`seed`, `steps`, ..); a wire that does not know them drops them.
+    pub options: Object,
+    /// Same for every try after a crash; sent as `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// Limit of the whole call.
+    pub timeout: Option<Duration>,
+}
+
+/// A picture to enlarge or restore.
+#[derive(Clone, Debug, Default)]
+pub struct UpscaleRequest {
+    /// Model name; empty = the server's own.
+    pub model: String,
+    /// The picture.
+    pub image: MediaFile,
+    /// Options by their contract names (`scale`, `resolution`, `softness`, ..).
+    pub options: Object,
+    /// Same for every try after a crash; sent as `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// Limit of the whole call.
+    pub timeout: Option<Duration>,
+}
+
+/// A video to make.
+#[derive(Clone, Debug, Default)]
+pub struct VideoRequest {
+    /// Model name; empty = the server's own.
+    pub model: String,
+    /// What to show.
+    pub prompt: String,
+    /// Picture that it begins with.
+    pub image: Option<MediaFile>,
+    /// How many; 0 counts as 1.
+    pub count: u32,
+    /// Options by their contract names (`width`, `fps`, `num_frames`, ..).
+    pub options: Object,
+    /// Same for every try after a crash; sent as `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// Limit of the whole call.
+    pub timeout: Option<Duration>,
+}
+
+/// Music or another sound to make.
+#[derive(Clone, Debug, Default)]
+pub struct MusicRequest {
+    /// Model name; empty = the server's own.
+    pub model: String,
+    /// `text_to_music`, `text_to_audio`, ...
+    pub task: String,
+    /// What to hear.
+    pub prompt: String,
+    /// `wav`, `mp3`, ...
+    pub format: String,
+    /// Options by their contract names (`lyrics`, `duration_s`, ..).
+    pub options: Object,
+    /// Same for every try after a crash; sent as `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
     /// Limit of the whole call.
     pub timeout: Option<Duration>,
 }
@@ -64,15 +124,17 @@ pub struct MediaFile {
     pub data: Bytes,
 }
 
-/// A made picture.
-#[derive(Clone, Debug)]
-pub struct ImageReply {
+/// A made picture, video or sound.
+#[derive(Clone, Debug, Default)]
+pub struct MediaReply {
     /// Content.
     pub data: Bytes,
     /// Taken from the bytes where they tell.
     pub content_type: String,
     /// The server's rewording of the prompt.
     pub revised_prompt: Option<String>,
+    /// How it came: `b64_json` or `url`.
+    pub sent_as: Option<&'static str>,
 }
 
 /// Text to speak.
@@ -90,6 +152,10 @@ pub struct SpeechRequest {
     pub instructions: Option<String>,
     /// 1 = normal.
     pub speed: Option<f64>,
+    /// Further options by their contract names (`profile`, `quality_preset`); see [`ImageRequest::options`].
+    pub options: Object,
+    /// Same for every try after a crash; sent as `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
     /// Limit of the whole call.
     pub timeout: Option<Duration>,
 }
@@ -116,6 +182,8 @@ pub struct TranscribeRequest {
     pub prompt: Option<String>,
     /// Sampling.
     pub temperature: Option<f64>,
+    /// Same for every try after a crash; sent as `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
     /// Limit of the whole call.
     pub timeout: Option<Duration>,
 }

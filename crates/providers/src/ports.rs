@@ -3,15 +3,19 @@
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use crate::Object;
 use crate::chat::{ChatDelta, ChatReply, ChatRequest};
 use crate::error::ProviderError;
 use crate::media::{
-    EmbedReply, EmbedRequest, ImageReply, ImageRequest, LoadedModel, ModelInfo, SpeechReply, SpeechRequest,
-    TranscribeRequest, Transcript,
+    EmbedReply, EmbedRequest, ImageRequest, LoadedModel, MediaReply, ModelInfo, MusicRequest, SpeechReply,
+    SpeechRequest, TranscribeRequest, Transcript, UpscaleRequest, VideoRequest,
 };
 
 /// Receives the pieces of a streamed answer.
 pub type DeltaSink<'a> = &'a (dyn Fn(ChatDelta) + Send + Sync);
+
+/// Receives what a server tells about a long job while it runs (`step`, `total_steps`, `progress`, ..), in its words.
+pub type ProgressSink<'a> = &'a (dyn Fn(Object) + Send + Sync);
 
 /// Conversation.
 #[async_trait]
@@ -44,8 +48,44 @@ pub trait Embedder: Send + Sync {
 /// Pictures.
 #[async_trait]
 pub trait ImageModel: Send + Sync {
-    /// Makes or changes one picture.
-    async fn image(&self, req: ImageRequest, cancel: CancellationToken) -> Result<ImageReply, ProviderError>;
+    /// Makes or changes pictures; at least one.
+    async fn image(
+        &self,
+        req: ImageRequest,
+        progress: ProgressSink<'_>,
+        cancel: CancellationToken,
+    ) -> Result<Vec<MediaReply>, ProviderError>;
+}
+
+/// Larger or cleaner pictures.
+#[async_trait]
+pub trait Upscaler: Send + Sync {
+    /// Enlarges or restores one picture.
+    async fn upscale(
+        &self,
+        req: UpscaleRequest,
+        progress: ProgressSink<'_>,
+        cancel: CancellationToken,
+    ) -> Result<Vec<MediaReply>, ProviderError>;
+}
+
+/// Videos.
+#[async_trait]
+pub trait VideoModel: Send + Sync {
+    /// Makes videos from a text, or from a picture and a text; at least one.
+    async fn video(
+        &self,
+        req: VideoRequest,
+        progress: ProgressSink<'_>,
+        cancel: CancellationToken,
+    ) -> Result<Vec<MediaReply>, ProviderError>;
+}
+
+/// Music and other sounds.
+#[async_trait]
+pub trait MusicModel: Send + Sync {
+    /// Makes one piece.
+    async fn music(&self, req: MusicRequest, cancel: CancellationToken) -> Result<MediaReply, ProviderError>;
 }
 
 /// Text to speech.
@@ -90,4 +130,31 @@ pub trait ModelResidency: Send + Sync {
         model: &str,
         cancel: CancellationToken,
     ) -> Result<Option<LoadedModel>, ProviderError>;
+}
+
+/// How the service of split mode is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceVerb {
+    /// Reads.
+    Get,
+    /// Does.
+    Post,
+    /// Sets.
+    Put,
+    /// Removes.
+    Delete,
+}
+
+/// The model service of split mode beside conversation: what it has loaded, its caches, its configuration.
+#[async_trait]
+pub trait ModelService: Send + Sync {
+    /// Asks for `path` (from the service's root) and reads a JSON answer.
+    async fn ask(
+        &self,
+        verb: ServiceVerb,
+        path: &str,
+        query: &[(&str, String)],
+        body: Option<&serde_json::Value>,
+        timeout: std::time::Duration,
+    ) -> Result<serde_json::Value, ProviderError>;
 }

@@ -2,7 +2,12 @@
 //! answer.
 //!
 //! One format is asked for, the ones that models are known to fall back to are read as well.
+//!
+//! Names that no protocol takes (those of tool servers have colons) are replaced on the way out and put back on the way
+//! in ([`names`]).
 
+mod literal;
+mod names;
 mod parse;
 mod render;
 
@@ -13,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use parse::{ParsedText, parse_calls};
 pub use render::to_prompted;
+
+use names::SafeNames;
 
 use crate::capabilities::{CapabilityTable, Support};
 use crate::chat::{ChatDelta, ChatReply, ChatRequest};
@@ -38,15 +45,73 @@ impl ToolAdaptingModel {
         Self { inner, table }
     }
 
-    /// The request as the model can take it, and the names of the tools on offer.
-    fn prepare(&self, mut req: ChatRequest) -> (ChatRequest, Vec<String>, bool) {
-        let names = req.tools.iter().map(|tool| tool.name.clone()).collect();
-        let prompted = self.table.lookup(&req.model).tools != Support::Native;
-        if prompted {
-            to_prompted(&mut req);
+    /// Asks; a server that refuses tools although the table says that the model has them is asked again without.
+    async fn ask(
+        &self,
+        mut req: ChatRequest,
+        cancel: CancellationToken,
+        sink: Option<DeltaSink<'_>>,
+    ) -> Result<ChatReply, ProviderError> {
+        let offered = offered(&req);
+        if self.table.lookup(&req.model).tools != Support::Native {
+            return self.prompted(req, &offered, cancel, sink).await;
         }
-        (req, names, prompted)
+        let names = SafeNames::apply(&mut req);
+        let spare = (!offered.is_empty()).then(|| req.clone());
+        let answer = match sink {
+            Some(sink) => self.inner.chat_streaming(req, cancel.clone(), sink).await,
+            None => self.inner.chat(req, cancel.clone()).await,
+        };
+        let mut reply = match (answer, spare) {
+            (Err(ProviderError::InvalidRequest(failure)), Some(mut req))
+                if refuses_tools(&failure.message) =>
+            {
+                names.restore_request(&mut req);
+                return self.prompted(req, &offered, cancel, sink).await;
+            }
+            (answer, _) => answer?,
+        };
+        names.restore(&mut reply);
+        Ok(finish(reply, &offered, false))
     }
+
+    /// The pieces of a stream may hold call markup, so the text is given at the end instead.
+    async fn prompted(
+        &self,
+        mut req: ChatRequest,
+        offered: &[String],
+        cancel: CancellationToken,
+        sink: Option<DeltaSink<'_>>,
+    ) -> Result<ChatReply, ProviderError> {
+        to_prompted(&mut req);
+        let Some(sink) = sink else {
+            return Ok(finish(self.inner.chat(req, cancel).await?, offered, true));
+        };
+        if offered.is_empty() {
+            return self.inner.chat_streaming(req, cancel, sink).await;
+        }
+        let reply = finish(self.inner.chat(req, cancel).await?, offered, true);
+        if let Some(content) = &reply.content {
+            sink(ChatDelta::Content(content.clone()));
+        }
+        Ok(reply)
+    }
+}
+
+fn offered(req: &ChatRequest) -> Vec<String> {
+    req.tools.iter().map(|tool| tool.name.clone()).collect()
+}
+
+/// Ollama and vLLM say so in these words.
+fn refuses_tools(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    [
+        "does not support tools",
+        "tool choice requires",
+        "tools are not supported",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
 }
 
 /// Reads calls from the text. A model with native tools may fall back to text too, but for it a bare object is more
@@ -72,30 +137,16 @@ fn finish(mut reply: ChatReply, names: &[String], prompted: bool) -> ChatReply {
 #[async_trait]
 impl ChatModel for ToolAdaptingModel {
     async fn chat(&self, req: ChatRequest, cancel: CancellationToken) -> Result<ChatReply, ProviderError> {
-        let (req, names, prompted) = self.prepare(req);
-        Ok(finish(self.inner.chat(req, cancel).await?, &names, prompted))
+        self.ask(req, cancel, None).await
     }
 
-    /// With prompted tools the pieces may hold call markup, so the text is given at the end instead.
     async fn chat_streaming(
         &self,
         req: ChatRequest,
         cancel: CancellationToken,
         sink: DeltaSink<'_>,
     ) -> Result<ChatReply, ProviderError> {
-        let (req, names, prompted) = self.prepare(req);
-        if !prompted || names.is_empty() {
-            return Ok(finish(
-                self.inner.chat_streaming(req, cancel, sink).await?,
-                &names,
-                prompted,
-            ));
-        }
-        let reply = finish(self.inner.chat(req, cancel).await?, &names, prompted);
-        if let Some(content) = &reply.content {
-            sink(ChatDelta::Content(content.clone()));
-        }
-        Ok(reply)
+        self.ask(req, cancel, Some(sink)).await
     }
 }
 
@@ -174,5 +225,30 @@ mod tests {
             "a bare object of a native model is an answer"
         );
         assert_eq!(fake.requests()[0].tools.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_refuses_tools_is_asked_without() {
+        let refusal = ProviderError::InvalidRequest(crate::error::UpstreamFailure {
+            family: "Ollama".to_owned(),
+            status: 400,
+            message: "registry.ollama.ai/library/x does not support tools".to_owned(),
+            url: "http://h".to_owned(),
+            retry_after: None,
+        });
+        let call = r#"<tool_call>{"name":"mcp::files::read","arguments":{}}</tool_call>"#;
+        let fake = Arc::new(FakeChat::new(vec![Step::fail(refusal), Step::text(call)]));
+        let model = ToolAdaptingModel::new(fake.clone(), Arc::new(CapabilityTable::built_in()));
+        let mut req = ChatRequest::prompt("gpt-4o-mini", "x");
+        req.tools = vec![ToolSpec {
+            name: "mcp::files::read".to_owned(),
+            ..tool()
+        }];
+        let reply = model.chat(req, CancellationToken::new()).await.expect("answer");
+        assert_eq!(reply.tool_calls[0].name, "mcp::files::read");
+        let sent = fake.requests();
+        assert_eq!(sent[0].tools[0].name, "mcp__files__read");
+        assert!(sent[1].tools.is_empty());
+        assert!(sent[1].messages[0].content.text().contains("mcp::files::read"));
     }
 }

@@ -47,6 +47,15 @@ impl Thinking {
         }
     }
 
+    /// The word that [`Self::from_word`] reads back.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            other => other.effort().unwrap_or("on"),
+        }
+    }
+
     /// The wire word of effort-style parameters; `None` for [`Self::Auto`].
     #[must_use]
     pub fn effort(self) -> Option<&'static str> {
@@ -60,4 +69,29 @@ impl Thinking {
             Self::XHigh => Some("xhigh"),
         }
     }
+}
+
+/// Takes a leading `<think>` block apart. Templates that open the block themselves leave only its end in the answer.
+#[must_use]
+pub fn split_think(content: Option<String>) -> (Option<String>, Option<String>) {
+    let Some(text) = content else { return (None, None) };
+    let start = text.trim_start();
+    if let Some(rest) = start.strip_prefix("<think>") {
+        return match rest.split_once("</think>") {
+            Some((thought, answer)) => (Some(answer.trim_start().to_owned()), non_empty(thought)),
+            // Cut by the token limit while still thinking.
+            None => (Some(String::new()), non_empty(rest)),
+        };
+    }
+    if !start.contains("<think>")
+        && let Some((thought, answer)) = start.split_once("</think>")
+    {
+        return (Some(answer.trim_start().to_owned()), non_empty(thought));
+    }
+    (Some(text), None)
+}
+
+fn non_empty(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
 }

@@ -1,4 +1,5 @@
-//! Closed loop of starts, claims and commits; prints one JSON line. Needs an installed Postgres, or the URL of an empty
+//! Closed loop of starts, claims and commits with 1 and with 64 callers; prints a JSON line for each, with the processor
+//! time of the server where it started that itself. Needs an installed Postgres, or the URL of an empty
 //! or migrated database as first argument; the second argument is the number of seconds.
 
 #[path = "../tests/postgres/build.rs"]
@@ -19,7 +20,7 @@ use ag_types::{SessionId, TenantScope};
 use build::{SYSTEM, commit, key, only, session, start};
 use tokio::task::JoinSet;
 
-const CALLERS: usize = 64;
+const CALLERS: [usize; 2] = [1, 64];
 
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "the result of the program")]
@@ -42,28 +43,58 @@ async fn main() {
         .expect("store");
     store.open_session(&SYSTEM, session(7)).await.expect("session");
 
+    for callers in CALLERS {
+        let before = server_cpu(server.as_ref());
+        let (runs, took) = measure(&store, callers, Duration::from_secs(seconds)).await;
+        let cpu = server_cpu(server.as_ref())
+            .zip(before)
+            .map(|(after, before)| after - before);
+        let cpu = cpu.map_or_else(String::new, |cpu| {
+            format!(",\"server_cpu_ms_per_run\":{:.3}", cpu * 1e3 / runs)
+        });
+        println!(
+            "{{\"bench\":\"postgres_write\",\"callers\":{callers},\"seconds\":{took:.2},\"runs\":{runs},\"runs_per_s\":{:.0}{cpu}}}",
+            runs / took
+        );
+    }
+    store.close().await;
+    drop(server);
+}
+
+/// Runs and seconds of a closed loop.
+async fn measure(store: &Arc<PostgresStore>, callers: usize, span: Duration) -> (f64, f64) {
     let runs = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
-    let end = began + Duration::from_secs(seconds);
-    let mut callers = JoinSet::new();
-    for _ in 0..CALLERS {
+    let end = began + span;
+    let mut tasks = JoinSet::new();
+    for _ in 0..callers {
         let (store, runs) = (store.clone(), runs.clone());
-        callers.spawn(async move {
+        tasks.spawn(async move {
             while Instant::now() < end {
                 one(&store).await;
                 runs.fetch_add(1, Ordering::Relaxed);
             }
         });
     }
-    callers.join_all().await;
-    let took = began.elapsed().as_secs_f64();
-    let runs = runs.load(Ordering::Relaxed);
-    store.close().await;
-    println!(
-        "{{\"bench\":\"postgres_write\",\"callers\":{CALLERS},\"seconds\":{took:.2},\"runs\":{runs},\"runs_per_s\":{:.0}}}",
-        runs as f64 / took
-    );
-    drop(server);
+    tasks.join_all().await;
+    (runs.load(Ordering::Relaxed) as f64, began.elapsed().as_secs_f64())
+}
+
+/// Seconds of processor time of a server and its processes so far, on Linux.
+fn server_cpu(server: Option<&ScratchPostgres>) -> Option<f64> {
+    let postmaster = server?.pid()?;
+    let mut ticks = 0.0;
+    for process in std::fs::read_dir("/proc").ok()?.filter_map(Result::ok) {
+        let Ok(stat) = std::fs::read_to_string(process.path().join("stat")) else {
+            continue;
+        };
+        let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+        if fields.get(1)?.parse() == Ok(postmaster) {
+            ticks += fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
+        }
+    }
+    // Linux counts hundredths of a second.
+    Some(ticks / 100.0)
 }
 
 /// Start, claim, terminal commit.

@@ -18,16 +18,25 @@ use sqlx::{
 
 use crate::{
     error::read_error,
-    migrate::{SCHEMA_VERSION, stored_version},
+    migrate::{self, check_schema},
 };
 
 /// A connection that rested longer than this is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(5);
 
+/// Prepared statements per connection.
+const STATEMENTS: usize = 128;
+
+/// Whether the user sees one plane at a time.
+const BOUND: &str = "SELECT row_security_active('runs') AND NOT EXISTS (SELECT FROM pg_roles \
+     WHERE rolname = 'abstractgateway_engine' AND pg_has_role(oid, 'usage'))";
+
 /// Where and how to connect.
 #[derive(Clone)]
 pub struct PostgresOptions {
-    /// `postgres://user:password@host/database?sslmode=…`.
+    /// `postgres://user:password@host/database?sslmode=…`. With `statement-cache-capacity=0` no statement is prepared
+    /// under a name: for poolers in transaction mode that do not keep track of those (PgBouncer before 1.21, or with
+    /// `max_prepared_statements = 0`). Each statement then costs a transaction of several round trips.
     pub url: SecretString,
     /// Connections at most; four of them belong to the writers (starts, claims, commits, commands) once they have written.
     pub max_connections: u32,
@@ -55,6 +64,16 @@ impl PostgresOptions {
             clock: None,
         }
     }
+}
+
+/// What a process does with the store, and so what its database user should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Claims and commits runs of all planes: a member of `abstractgateway_engine`, or the owner of the tables.
+    Engine,
+    /// Serves callers: should be a member of `abstractgateway_api`, whom row-level security binds to one plane per
+    /// statement. Anybody else is warned about.
+    Api,
 }
 
 impl fmt::Debug for PostgresOptions {
@@ -97,6 +116,12 @@ pub enum OpenError {
         /// Version of this program.
         needed: i32,
     },
+    /// A process that works for all planes connects as a user who sees one at a time.
+    #[error(
+        "row-level security binds the database user, so this process would see no runs: connect as a member of the \
+         role abstractgateway_engine, or as the owner of the tables"
+    )]
+    Bound,
     /// A migration was applied with another text than this program's.
     #[error(
         "migration {version} of the database differs from this program's: it was changed after it ran; \
@@ -136,8 +161,18 @@ impl LastLoss {
 }
 
 /// A pool on a database whose schema is this program's.
-pub(crate) async fn open(options: &PostgresOptions, last_loss: Arc<LastLoss>) -> Result<PgPool, OpenError> {
-    let mut connect = connect_options(&options.url)?.statement_cache_capacity(128);
+pub(crate) struct Opened {
+    pub(crate) pool: PgPool,
+    /// Whether statements may be prepared under names that outlive a transaction.
+    pub(crate) prepares: bool,
+    /// Whether row-level security shows the user one plane at a time.
+    pub(crate) bound: bool,
+}
+
+pub(crate) async fn open(options: &PostgresOptions, last_loss: Arc<LastLoss>) -> Result<Opened, OpenError> {
+    let mut connect = connect_options(&options.url)?;
+    let prepares = prepares(&connect);
+    connect = connect.statement_cache_capacity(if prepares { STATEMENTS } else { 0 });
     for (name, limit) in [
         ("statement_timeout", options.statement_timeout),
         ("lock_timeout", options.lock_timeout),
@@ -163,22 +198,37 @@ pub(crate) async fn open(options: &PostgresOptions, last_loss: Arc<LastLoss>) ->
         .await
         .map_err(read_error)?;
     let mut conn = pool.acquire().await.map_err(read_error)?;
-    match stored_version(&mut conn).await? {
-        SCHEMA_VERSION => {}
-        0 => return Err(OpenError::Empty),
-        found if found < SCHEMA_VERSION => {
-            return Err(OpenError::Older {
-                found,
-                needed: SCHEMA_VERSION,
-            });
-        }
-        found => {
-            return Err(OpenError::Newer {
-                found,
-                needed: SCHEMA_VERSION,
-            });
+    check_schema(&mut conn).await?;
+    let bound = migrate::ask(&mut conn, BOUND).await?;
+    drop(conn);
+    Ok(Opened {
+        pool,
+        prepares,
+        bound,
+    })
+}
+
+/// Whether the address allows prepared statements; the driver does not tell otherwise.
+fn prepares(options: &PgConnectOptions) -> bool {
+    let url = options.to_url_lossy();
+    !url.query_pairs()
+        .any(|(name, value)| name == "statement-cache-capacity" && value == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capacity_of_nothing_turns_preparing_off() {
+        for (query, expected) in [
+            ("", true),
+            ("?sslmode=disable", true),
+            ("?statement-cache-capacity=10", true),
+            ("?statement-cache-capacity=0&sslmode=disable", false),
+        ] {
+            let options = connect_options(&format!("postgres://u:p@h/d{query}").into()).expect("address");
+            assert_eq!(prepares(&options), expected, "{query}");
         }
     }
-    drop(conn);
-    Ok(pool)
 }

@@ -6,8 +6,9 @@
 //! * `writer` — those tasks; their statements are versioned functions of the schema (`migrations/postgres/functions`).
 //! * `ports` — the store's traits.
 //!
-//! Nothing is left in a session of the server, so a pooler in transaction mode may stand between (one that keeps
-//! track of prepared statements). Lease arithmetic uses the time of the database.
+//! Nothing is left in a session of the server but prepared statements, so a pooler in transaction mode may stand between
+//! (see [`PostgresOptions::url`] for one that does not keep track of those). Row-level security is a second net under the
+//! scopes: tenant reads set their plane inside the statement, see `rows::tenant`. Lease arithmetic uses the time of the database.
 
 mod arrays;
 mod connect;
@@ -19,6 +20,6 @@ mod stamp;
 mod store;
 mod writer;
 
-pub use connect::{OpenError, PostgresOptions};
-pub use migrate::{SCHEMA_VERSION, migrate, schema_version};
+pub use connect::{OpenError, PostgresOptions, Role};
+pub use migrate::{Migrated, Plan, SCHEMA_VERSION, migrate, migrate_to, plan, schema_version};
 pub use store::PostgresStore;

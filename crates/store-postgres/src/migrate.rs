@@ -1,87 +1,133 @@
-//! Schema versions: each migration runs once, with its functions; the table remembers its checksum.
+//! Schema versions: each migration runs once, with its functions, in a transaction of its own; the table remembers its
+//! checksum.
+//!
+//! Safe while the previous version of the program works: a migration waits for locks for less time than a statement
+//! of the program does, gives way and tries again, and holds one lock at a time where tables of many rows are
+//! changed. Several migrations may run at the same time: a lease in a row lets one work. Nothing is left in a session
+//! of the server, so a pooler may stand between.
 
-use ag_store::StoreError;
+mod history;
+mod lease;
+mod list;
+mod security;
+mod steps;
+
 use secrecy::SecretString;
-use sha2::{Digest as _, Sha256};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Row as _};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+
+pub use list::SCHEMA_VERSION;
+pub(crate) use steps::ask;
 
 use crate::{
     connect::{OpenError, connect_options},
-    error::{read_error, write_error},
+    error::read_error,
 };
+use lease::Lease;
+use list::Migration;
+use steps::Step;
 
-struct Migration {
-    name: &'static str,
-    parts: &'static [&'static str],
+/// What a migration did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// Version that the database has now.
+    pub version: i32,
+    /// Migrations that ran, by name.
+    pub applied: Vec<&'static str>,
+    /// Tables that came under row-level security.
+    pub protected: Vec<String>,
+    /// What the migrating user may not do and an administrator should, with the statements.
+    pub notes: Vec<String>,
 }
 
-macro_rules! sql {
-    ($file:literal) => {
-        include_str!(concat!("../../../migrations/postgres/", $file))
-    };
+/// What a migration would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Version of the database; 0 where there is no schema.
+    pub found: i32,
+    /// Version of this program.
+    pub needed: i32,
+    /// Migrations that would run, by name.
+    pub pending: Vec<&'static str>,
+    /// Tables that would come under row-level security, of those that exist.
+    pub unprotected: Vec<String>,
+    /// As in [`Migrated::notes`], as far as it can be said now.
+    pub notes: Vec<String>,
 }
 
-/// In order; the position is the version. Functions belong to the migration that introduces them.
-const MIGRATIONS: [Migration; 1] = [Migration {
-    name: "0001_initial",
-    parts: &[
-        sql!("0001_initial.sql"),
-        sql!("functions/send_mail_v1.sql"),
-        sql!("functions/write_more_v1.sql"),
-        sql!("functions/start_runs_v1.sql"),
-        sql!("functions/claim_runs_v1.sql"),
-        sql!("functions/commit_runs_v1.sql"),
-        sql!("functions/post_commands_v1.sql"),
-    ],
-}];
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_done(&self) -> bool {
+        self.pending.is_empty() && self.unprotected.is_empty()
+    }
+}
 
-/// Version of the schema that this program works with.
-pub const SCHEMA_VERSION: i32 = MIGRATIONS.len() as i32;
-
-const HISTORY: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version int PRIMARY KEY, name text NOT NULL, \
-     checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())";
-
-/// Brings a database to the schema of this program, in one transaction; nothing happens where it is there already.
-/// Several may run at the same time: one does the work.
+/// Brings a database to the schema of this program; nothing happens where it is there already.
 ///
 /// # Errors
 /// When a migration fails, was changed after it ran, or the database is newer than this program.
-pub async fn migrate(url: &SecretString) -> Result<i32, OpenError> {
-    let mut conn = connect_options(url)?.connect().await.map_err(read_error)?;
-    create_history(&mut conn).await?;
-    let mut tx = conn.begin().await.map_err(read_error)?;
-    // Waits for another migration of any length.
-    sqlx::raw_sql(
-        "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
-         LOCK TABLE schema_migrations IN SHARE ROW EXCLUSIVE MODE",
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(write_error)?;
-    let applied = check_history(&mut tx).await?;
-    for (migration, version) in MIGRATIONS.iter().zip(1..) {
-        if version <= applied {
-            continue;
-        }
-        for part in migration.parts {
-            sqlx::raw_sql(*part)
-                .execute(&mut *tx)
-                .await
-                .map_err(write_error)?;
-        }
-        sqlx::query("INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)")
-            .bind(version)
-            .bind(migration.name)
-            .bind(checksum(migration))
-            .execute(&mut *tx)
-            .await
-            .map_err(write_error)?;
-        tracing::info!(version, name = migration.name, "schema migrated");
-    }
-    tx.commit().await.map_err(write_error)?;
+pub async fn migrate(url: &SecretString) -> Result<Migrated, OpenError> {
+    migrate_to(url, SCHEMA_VERSION).await
+}
+
+/// Migrates only up to a version: to prepare a database of an older program.
+///
+/// # Errors
+/// As [`migrate()`].
+pub async fn migrate_to(url: &SecretString, version: i32) -> Result<Migrated, OpenError> {
+    let mut conn = connect(url).await?;
+    history::create(&mut conn).await?;
+    // Refuses before it waits for anybody.
+    history::read(&mut conn).await?.refuse_newer()?;
+    let lease = Lease::acquire(&mut conn).await?;
+    let done = work(&mut conn, &lease, version).await;
+    // Given back even after a failure; else the next one waits for its end.
+    let given_back = lease.release(&mut conn).await;
+    let done = done?;
+    given_back?;
     // The schema is there: nothing depends on a polite goodbye.
     let _ = conn.close().await;
-    Ok(SCHEMA_VERSION)
+    Ok(done)
+}
+
+async fn work(conn: &mut PgConnection, lease: &Lease, version: i32) -> Result<Migrated, OpenError> {
+    let history = history::read(conn).await?;
+    history.refuse_newer()?;
+    let mut applied = Vec::new();
+    for migration in history.missing().filter(|migration| migration.version <= version) {
+        steps::take(conn, lease, Step::Apply(migration)).await?;
+        tracing::info!(
+            version = migration.version,
+            name = migration.name,
+            "schema migrated"
+        );
+        applied.push(migration.name);
+    }
+    let protected = security::establish(conn, lease).await?;
+    Ok(Migrated {
+        version: history::read(conn).await?.newest(),
+        applied,
+        protected,
+        notes: security::notes(conn).await?,
+    })
+}
+
+/// What [`migrate()`] would do; changes nothing.
+///
+/// # Errors
+/// As [`migrate()`].
+pub async fn plan(url: &SecretString) -> Result<Plan, OpenError> {
+    let mut conn = connect(url).await?;
+    let history = history::read(&mut conn).await?;
+    history.refuse_newer()?;
+    let plan = Plan {
+        found: history.newest(),
+        needed: SCHEMA_VERSION,
+        pending: history.missing().map(|migration| migration.name).collect(),
+        unprotected: security::unprotected(&mut conn).await?,
+        notes: security::notes(&mut conn).await?,
+    };
+    let _ = conn.close().await;
+    Ok(plan)
 }
 
 /// Version of the schema in a database; 0 where there is none.
@@ -89,70 +135,44 @@ pub async fn migrate(url: &SecretString) -> Result<i32, OpenError> {
 /// # Errors
 /// When the database cannot be reached, or a migration was changed after it ran.
 pub async fn schema_version(url: &SecretString) -> Result<i32, OpenError> {
-    let mut conn = connect_options(url)?.connect().await.map_err(read_error)?;
-    let version = stored_version(&mut conn).await?;
+    let mut conn = connect(url).await?;
+    let version = history::read(&mut conn).await?.newest();
     let _ = conn.close().await;
     Ok(version)
 }
 
-pub(crate) async fn stored_version(conn: &mut PgConnection) -> Result<i32, OpenError> {
-    let exists: bool = sqlx::query_scalar("SELECT to_regclass('schema_migrations') IS NOT NULL")
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(read_error)?;
-    if exists { read_history(conn).await } else { Ok(0) }
-}
-
-/// Two that create it at the same time collide in the catalogue, on the table, its row type or an index of the
-/// catalogue itself; a later attempt finds it.
-async fn create_history(conn: &mut PgConnection) -> Result<(), StoreError> {
-    for _ in 0..10 {
-        match sqlx::raw_sql(HISTORY).execute(&mut *conn).await {
-            Ok(_) => return Ok(()),
-            Err(sqlx::Error::Database(error))
-                if matches!(error.code().as_deref(), Some("23505" | "42P07" | "42710")) => {}
-            Err(error) => return Err(write_error(error)),
-        }
-    }
-    Err(StoreError::Unavailable(
-        "the schema is being created by another process".to_owned(),
-    ))
-}
-
-async fn check_history(conn: &mut PgConnection) -> Result<i32, OpenError> {
-    match read_history(conn).await? {
-        found if found > SCHEMA_VERSION => Err(OpenError::Newer {
+/// Refuses a database whose schema is not this program's.
+pub(crate) async fn check_schema(conn: &mut PgConnection) -> Result<(), OpenError> {
+    let history = history::read(conn).await?;
+    history.refuse_newer()?;
+    match (history.newest(), history.missing().next()) {
+        (_, None) => Ok(()),
+        (0, _) => Err(OpenError::Empty),
+        (found, Some(_)) => Err(OpenError::Older {
             found,
             needed: SCHEMA_VERSION,
         }),
-        found => Ok(found),
     }
 }
 
-async fn read_history(conn: &mut PgConnection) -> Result<i32, OpenError> {
-    let rows = sqlx::query("SELECT version, checksum FROM schema_migrations ORDER BY version")
-        .fetch_all(conn)
-        .await
-        .map_err(read_error)?;
-    let mut newest = 0;
-    for row in rows {
-        let version: i32 = row.try_get(0).map_err(read_error)?;
-        let stored: String = row.try_get(1).map_err(read_error)?;
-        let known = usize::try_from(version - 1)
-            .ok()
-            .and_then(|index| MIGRATIONS.get(index));
-        if known.is_some_and(|migration| checksum(migration) != stored) {
-            return Err(OpenError::Changed { version });
+async fn connect(url: &SecretString) -> Result<PgConnection, OpenError> {
+    Ok(connect_options(url)?.connect().await.map_err(read_error)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::list::MIGRATIONS;
+
+    #[test]
+    fn names_begin_with_rising_versions() {
+        let versions: Vec<_> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+        assert!(versions.is_sorted_by(|one, next| one < next), "{versions:?}");
+        for migration in &MIGRATIONS {
+            assert!(
+                migration.name.starts_with(&format!("{:04}_", migration.version)),
+                "{}",
+                migration.name
+            );
         }
-        newest = newest.max(version);
     }
-    Ok(newest)
-}
-
-fn checksum(migration: &Migration) -> String {
-    let mut hash = Sha256::new();
-    for part in migration.parts {
-        hash.update(part.as_bytes());
-    }
-    hex::encode(hash.finalize())
 }

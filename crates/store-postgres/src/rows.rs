@@ -3,11 +3,56 @@
 use std::sync::Arc;
 
 use ag_store::{ArtifactRow, Counters, MailKind, Result, RunColumns};
-use ag_types::{PlaneId, RunHead, RunId, RunKey, RunStatus, Timestamp, WaitReason};
-use sqlx::{Decode, Postgres, Row as _, Type, postgres::PgRow};
+use ag_types::{PlaneId, RunHead, RunId, RunKey, RunStatus, TenantScope, Timestamp, WaitReason};
+use sqlx::{Decode, Encode, Postgres, QueryBuilder, Row as _, Type, postgres::PgRow};
 use uuid::Uuid;
 
-use crate::{error::corrupt, stamp::Stamp};
+use crate::{arrays::Statement, error::corrupt, stamp::Stamp};
+
+/// A tenant read: `$1` is the plane, which the statement sets for row-level security before it looks at any row, and
+/// which the inner statement calls `s.plane`. `OFFSET 0` keeps the two apart; the order of the inner rows stays.
+macro_rules! tenant {
+    ($($inner:literal),+) => {
+        concat!(
+            "WITH s AS MATERIALIZED (SELECT set_config('gw.plane', $1::int::text, true)::int AS plane) \
+             SELECT q.* FROM s CROSS JOIN LATERAL (",
+            $($inner,)+
+            " OFFSET 0) q"
+        )
+    };
+}
+pub(crate) use tenant;
+
+/// The same for a statement that is put together.
+pub(crate) struct TenantQuery(QueryBuilder<Postgres>);
+
+impl TenantQuery {
+    pub(crate) fn new(scope: &TenantScope, select: &'static str) -> Self {
+        let mut query = QueryBuilder::new("WITH s AS MATERIALIZED (SELECT set_config('gw.plane', ");
+        query
+            .push_bind(scope.plane.0)
+            .push("::int::text, true)::int AS plane) SELECT q.* FROM s CROSS JOIN LATERAL (")
+            .push(select);
+        Self(query)
+    }
+
+    pub(crate) fn push(&mut self, text: &'static str) -> &mut Self {
+        self.0.push(text);
+        self
+    }
+
+    pub(crate) fn bind<T>(&mut self, value: T) -> &mut Self
+    where
+        T: for<'q> Encode<'q, Postgres> + Type<Postgres>,
+    {
+        self.0.push_bind(value);
+        self
+    }
+
+    pub(crate) fn build(&mut self) -> Statement<'_> {
+        self.0.push(" OFFSET 0) q").build()
+    }
+}
 
 /// Reads the columns of a row from left to right.
 pub(crate) struct Cursor<'r> {

@@ -4,11 +4,16 @@ use std::{collections::HashMap, sync::Arc};
 
 use ag_store::{Result, StoreError};
 use ag_types::{Clock, PlaneId, PlaneKey, TenantScope};
+use futures::TryStreamExt as _;
 use parking_lot::RwLock;
-use sqlx::{PgPool, Postgres, pool::PoolConnection};
+use sqlx::{
+    AssertSqlSafe, Connection as _, Either, Executor as _, PgConnection, PgPool, Postgres, Transaction,
+    pool::PoolConnection, postgres::PgRow,
+};
 
 use crate::{
-    connect::{LastLoss, OpenError, PostgresOptions, open},
+    arrays::Statement,
+    connect::{LastLoss, OpenError, Opened, PostgresOptions, Role, open},
     error::{Fate, fate, read_error, write_error},
     stamp::Stamp,
     writer::{Batcher, Claims, Commits, Posts, Starts},
@@ -18,6 +23,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Database {
     pub(crate) pool: PgPool,
+    prepares: bool,
     clock: Option<Arc<dyn Clock>>,
     last_loss: Arc<LastLoss>,
 }
@@ -31,6 +37,66 @@ impl Database {
     /// A connection for one statement or transaction.
     pub(crate) async fn conn(&self) -> Result<PoolConnection<Postgres>> {
         self.pool.acquire().await.map_err(read_error)
+    }
+
+    /// Rows of a statement that only reads.
+    pub(crate) async fn read(&self, query: Statement<'_>) -> Result<Vec<PgRow>> {
+        let mut conn = self.conn().await?;
+        let done = self.execute(&mut conn, None, query).await;
+        done.map(|done| done.rows)
+            .map_err(|error| self.read_failed(error))
+    }
+
+    /// Writes with one statement that names its planes; for the engine only.
+    pub(crate) async fn write(&self, query: Statement<'_>) -> Result<Done> {
+        let mut conn = self.conn().await?;
+        let done = self.execute(&mut conn, None, query).await;
+        done.map_err(|error| self.write_failed(error))
+    }
+
+    /// Writes rows of one plane with one statement, in a transaction that sets the plane first: in which order a
+    /// statement that did so itself would look at its policies is the planner's choice.
+    pub(crate) async fn write_in(&self, scope: &TenantScope, query: Statement<'_>) -> Result<Done> {
+        let mut conn = self.conn().await?;
+        let done = self.execute(&mut conn, Some(scope.plane), query).await;
+        done.map_err(|error| self.write_failed(error))
+    }
+
+    /// Several such statements in one transaction.
+    pub(crate) async fn write_all_in(
+        &self,
+        scope: &TenantScope,
+        queries: Vec<Statement<'_>>,
+    ) -> Result<Vec<Done>> {
+        let mut conn = self.conn().await?;
+        let writing = async {
+            let mut tx = begin(&mut conn, Some(scope.plane)).await?;
+            let mut done = Vec::with_capacity(queries.len());
+            for query in queries {
+                done.push(Done::of(&mut tx, query.persistent(self.prepares)).await?);
+            }
+            tx.commit().await?;
+            Ok(done)
+        };
+        writing.await.map_err(|error| self.write_failed(error))
+    }
+
+    /// One statement in one transaction. Nothing is left on the server but prepared statements, and those only where
+    /// the address allows them: without, a transaction keeps a pooler from changing servers between the messages of
+    /// a statement.
+    pub(crate) async fn execute(
+        &self,
+        conn: &mut PgConnection,
+        plane: Option<PlaneId>,
+        query: Statement<'_>,
+    ) -> sqlx::Result<Done> {
+        if self.prepares && plane.is_none() {
+            return Done::of(conn, query).await;
+        }
+        let mut tx = begin(conn, plane).await?;
+        let done = Done::of(&mut tx, query.persistent(self.prepares)).await?;
+        tx.commit().await?;
+        Ok(done)
     }
 
     /// What a failed read means.
@@ -50,6 +116,38 @@ impl Database {
         if fate(error) == Fate::Unknown {
             self.last_loss.note();
         }
+    }
+}
+
+/// A transaction, on rows of one plane where one is given.
+async fn begin(conn: &mut PgConnection, plane: Option<PlaneId>) -> sqlx::Result<Transaction<'_, Postgres>> {
+    let Some(PlaneId(plane)) = plane else {
+        return conn.begin().await;
+    };
+    // Safe: a number.
+    let begin = AssertSqlSafe(format!("BEGIN; SELECT set_config('gw.plane', '{plane}', true)"));
+    conn.begin_with(begin).await
+}
+
+/// What a statement did.
+#[derive(Default)]
+pub(crate) struct Done {
+    pub(crate) rows: Vec<PgRow>,
+    pub(crate) affected: u64,
+}
+
+impl Done {
+    pub(crate) async fn of(conn: &mut PgConnection, query: Statement<'_>) -> sqlx::Result<Self> {
+        let mut done = Self::default();
+        let mut steps = conn.fetch_many(query);
+        while let Some(step) = steps.try_next().await? {
+            match step {
+                Either::Left(result) => done.affected += result.rows_affected(),
+                Either::Right(row) => done.rows.push(row),
+            }
+        }
+        drop(steps);
+        Ok(done)
     }
 }
 
@@ -75,6 +173,7 @@ impl KnownPlanes {
 
 /// A store in a Postgres database.
 pub struct PostgresStore {
+    bound: bool,
     pub(crate) database: Database,
     pub(crate) planes: RwLock<KnownPlanes>,
     pub(crate) starts: Batcher<Starts>,
@@ -91,15 +190,21 @@ impl PostgresStore {
     /// not this program's; else what the database says.
     pub async fn connect(options: PostgresOptions) -> Result<Arc<Self>, OpenError> {
         let last_loss = Arc::new(LastLoss::default());
-        let pool = open(&options, last_loss.clone()).await?;
+        let Opened {
+            pool,
+            prepares,
+            bound,
+        } = open(&options, last_loss.clone()).await?;
         let database = Database {
             pool,
+            prepares,
             clock: options.clock,
             last_loss,
         };
         let mut planes = KnownPlanes::default();
         planes.insert(&TenantScope::root());
         Ok(Arc::new(Self {
+            bound,
             planes: RwLock::new(planes),
             starts: Batcher::spawn(database.clone()),
             claims: Batcher::spawn(database.clone()),
@@ -107,6 +212,23 @@ impl PostgresStore {
             posts: Batcher::spawn(database.clone()),
             database,
         }))
+    }
+
+    /// Looks whether the database user suits the process; warns where one that serves callers is not bound by
+    /// row-level security.
+    ///
+    /// # Errors
+    /// [`OpenError::Bound`] where an engine is.
+    pub fn check_role(&self, role: Role) -> Result<(), OpenError> {
+        match (role, self.bound) {
+            (Role::Engine, true) => return Err(OpenError::Bound),
+            (Role::Api, false) => tracing::warn!(
+                "row-level security does not bind the database user: to have it as a second net under the tenants, \
+                 connect as a member of the role abstractgateway_api"
+            ),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Closes all connections once their statements have ended. Later calls answer that the store is unavailable.

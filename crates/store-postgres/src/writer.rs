@@ -15,11 +15,13 @@ pub(crate) use starts::{StartJob, Starts};
 use std::{collections::BTreeMap, time::Duration};
 
 use ag_store::{Result, StoreError};
-use futures::future::{BoxFuture, join_all};
-use sqlx::{PgConnection, Postgres, pool::PoolConnection};
+use ag_telemetry::metrics::COMMIT_BATCH;
+use futures::future::join_all;
+use sqlx::{Postgres, pool::PoolConnection, postgres::PgRow};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    arrays::Statement,
     error::{Fate, fate},
     stamp::Stamp,
     store::Database,
@@ -51,12 +53,10 @@ pub(crate) trait Kind: Sized + Send + Sync + 'static {
     }
     /// Called when the caller went away before it got its answer.
     fn undelivered(_: &Database, _: &Self::Job, _: Self::Answer) {}
-    /// Writes the calls in one transaction and answers each, in order.
-    fn write<'c>(
-        conn: &'c mut PgConnection,
-        now: Option<Stamp>,
-        jobs: &'c [Self::Job],
-    ) -> BoxFuture<'c, sqlx::Result<Vec<Result<Self::Answer>>>>;
+    /// The statement that writes the calls.
+    fn statement(now: Option<Stamp>, jobs: &[Self::Job]) -> sqlx::Result<Statement<'static>>;
+    /// What its rows answer to each call, in order.
+    fn answers(jobs: &[Self::Job], rows: &[PgRow]) -> sqlx::Result<Vec<Result<Self::Answer>>>;
 }
 
 struct Queued<K: Kind> {
@@ -125,6 +125,7 @@ async fn run<K: Kind>(database: Database, mut jobs: mpsc::Receiver<Queued<K>>) {
             bytes += weight;
             batch.push(next);
         }
+        COMMIT_BATCH.with([]).record(batch.len() as f64);
         write_batch(&database, &mut kept, batch).await;
     }
 }
@@ -196,6 +197,8 @@ async fn repeated<K: Kind>(
     match attempt::<K>(database, kept, jobs).await {
         Err((Fate::Unknown, error)) if K::REPEATABLE => match attempt::<K>(database, kept, jobs).await {
             Err((Fate::NotSent, _)) => Err((Fate::Unknown, error)),
+            // The first one may still be at work and hold what the second one could not lock in time.
+            Err((Fate::RolledBack, StoreError::Unavailable(_))) => Err((Fate::Unknown, error)),
             other => other,
         },
         other => other,
@@ -214,7 +217,12 @@ async fn attempt<K: Kind>(
             (Fate::NotSent, StoreError::Unavailable(error.to_string()))
         })?,
     };
-    match tokio::time::timeout(DEADLINE, K::write(&mut conn, database.now(), jobs)).await {
+    let writing = async {
+        let statement = K::statement(database.now(), jobs)?;
+        let done = database.execute(&mut conn, None, statement).await?;
+        K::answers(jobs, &done.rows)
+    };
+    match tokio::time::timeout(DEADLINE, writing).await {
         Ok(Ok(answers)) => {
             *kept = Some(conn);
             if answers.len() == jobs.len() {

@@ -192,6 +192,7 @@ async fn start(store: &SqliteStore, run: NewRun) {
         runs: vec![run],
         artifacts: Vec::new(),
         owners: Vec::new(),
+        memory: Vec::new(),
         mail: Vec::new(),
         now,
     };
@@ -241,6 +242,7 @@ async fn commits(store: Arc<SqliteStore>, session: SessionId, stop: Arc<AtomicBo
             outcomes: Vec::new(),
             artifacts: Vec::new(),
             owners: Vec::new(),
+            memory: Vec::new(),
         };
         let outcome = store.commit(&SYSTEM, commit).await.expect("commit");
         assert!(matches!(outcome, CommitOutcome::Committed { .. }), "{outcome:?}");

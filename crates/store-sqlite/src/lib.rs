@@ -22,5 +22,6 @@ mod rows;
 mod store;
 mod writer;
 
+pub use migrate::{SCHEMA_VERSION, schema_version};
 pub use open::{OpenError, SqliteOptions, Synchronous};
 pub use store::SqliteStore;

@@ -51,7 +51,8 @@ impl KnownPlanes {
 pub struct SqliteStore {
     pub(crate) shared: Arc<Shared>,
     readers: Arc<Readers>,
-    jobs: mpsc::Sender<Job>,
+    /// Absent while the store is dropped.
+    jobs: Option<mpsc::Sender<Job>>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     log: Arc<Log>,
 }
@@ -88,7 +89,7 @@ impl SqliteStore {
         Ok(Arc::new(Self {
             shared,
             readers: Arc::new(opened.readers),
-            jobs,
+            jobs: Some(jobs),
             threads: Mutex::new(threads),
             log,
         }))
@@ -119,7 +120,8 @@ impl SqliteStore {
     /// Enqueues a write and waits for its transaction.
     pub(crate) async fn write(&self, op: Op) -> Result<Answer> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Job { op, reply }).await.map_err(|_| closed())?;
+        let jobs = self.jobs.as_ref().ok_or_else(closed)?;
+        jobs.send(Job { op, reply }).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 
@@ -153,8 +155,13 @@ fn spawn(
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        // Without a clean close the writer ends when its queue closes; nothing else would end the checkpoints.
+        // Without a clean close the writer ends when its queue closes, after what it is writing; then the directory
+        // is free.
         self.log.stop();
+        self.jobs.take();
+        for thread in std::mem::take(self.threads.get_mut()) {
+            let _ = thread.join();
+        }
     }
 }
 

@@ -22,9 +22,10 @@ mod statements;
 use std::{collections::VecDeque, fs::File, sync::Arc};
 
 use ag_store::Result;
+use ag_telemetry::metrics::COMMIT_BATCH;
 use tokio::sync::mpsc;
 
-pub(crate) use op::{Answer, Job, Op};
+pub(crate) use op::{Answer, Import, Job, Op};
 
 use crate::{checkpoint::Log, db::Db, store::Shared, writer::state::Planes};
 
@@ -98,6 +99,7 @@ impl Writer {
 
     /// One transaction for all; if it fails, one for each, so that only the bad one fails.
     fn write(&mut self, batch: Vec<Job>) {
+        COMMIT_BATCH.with([]).record(batch.len() as f64);
         let weight = batch.iter().map(|job| job.op.weight()).sum();
         let ops: Vec<&Op> = batch.iter().map(|job| &job.op).collect();
         let mut answers = self.transact(&ops, false);

@@ -83,6 +83,7 @@ async fn start(store: &SqliteStore, placement: Placement) -> ag_store::Result<Ru
         runs: vec![run(id, placement)],
         artifacts: Vec::new(),
         owners: Vec::new(),
+        memory: Vec::new(),
         mail: Vec::new(),
         now: NOW,
     };
@@ -278,6 +279,7 @@ async fn the_log_is_kept_short() {
                     runs: vec![run],
                     artifacts: Vec::new(),
                     owners: Vec::new(),
+                    memory: Vec::new(),
                     mail: Vec::new(),
                     now: NOW,
                 };
@@ -305,6 +307,7 @@ async fn a_bad_write_set_fails_alone() {
         runs: vec![run(id, Placement::Ready), run(id, Placement::Ready)],
         artifacts: Vec::new(),
         owners: Vec::new(),
+        memory: Vec::new(),
         mail: Vec::new(),
         now: NOW,
     };

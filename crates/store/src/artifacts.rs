@@ -78,4 +78,7 @@ pub trait ArtifactIndex: Send + Sync {
         scope: &TenantScope,
         run_ids: &[String],
     ) -> Result<(u64, Vec<String>)>;
+    /// Those of `blob_ids` that an artifact or a run (its bundle) of the plane names, in any order. Documents, which
+    /// name blobs inside their text, are the caller's to read. Not for hot paths: it may read every run of the plane.
+    async fn blobs_in_use(&self, scope: &TenantScope, blob_ids: &[String]) -> Result<Vec<String>>;
 }

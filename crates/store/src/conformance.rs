@@ -15,6 +15,7 @@ mod documents;
 mod leases;
 mod ledger;
 mod mail;
+mod memory;
 mod owners;
 mod purge;
 mod races;
@@ -44,7 +45,7 @@ cases! {
     starts: created_runs_are_read_back, placements_decide_who_may_claim, a_key_repeats_the_answer,
         an_expired_key_is_forgotten, a_changed_registry_is_noticed, a_repeated_start_changes_nothing,
         mail_of_the_first_tick, rows_beside_the_runs;
-    leases: a_claim_takes_a_ready_run_once, epochs_rise_with_each_change_of_hands, known_state_is_not_sent,
+    leases: pools_say_who_works_and_what_waits, a_claim_takes_a_ready_run_once, epochs_rise_with_each_change_of_hands, known_state_is_not_sent,
         dead_sessions_claim_nothing, expired_sessions_lose_their_runs, a_clean_close_counts_no_crash,
         a_release_gives_back_unchanged, candidates_are_fair, timers_fire_once, the_beat_reports,
         overdue_cancels_are_taken_over;
@@ -59,7 +60,10 @@ cases! {
     ledger: pages_cut_segments, an_absent_run_has_no_page, tails_of_many, appends_only_to_ended_runs;
     reads: lists_filter_and_order, trees, listeners_are_those_who_can_take_an_event, planes_are_separate;
     documents: modes_and_generations, kinds_and_planes_are_separate;
-    artifacts: rows_are_kept_and_filtered, blobs_in_use_are_not_reported;
+    artifacts: rows_are_kept_and_filtered, blobs_in_use_are_not_reported, blobs_in_use_are_found;
+    memory: span_entries_keep_their_order, a_refused_commit_adds_nothing, rows_of_a_first_tick,
+        statements_are_filtered_and_ordered, vectors_are_paged_by_model, texts_of_any_kind,
+        planes_are_separate_and_purged_runs_forgotten;
     owners: the_first_one_stays;
     purge: nothing_is_left, holders_are_fenced;
     races: mail_and_rest_never_leave_a_sleeper, posters_get_dense_numbers, many_runs_commit_together,

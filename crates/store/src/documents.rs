@@ -20,9 +20,28 @@ pub enum DocumentKind {
     CapabilityDefault,
     /// Provider connection profile.
     EndpointProfile,
+    /// Text bloc; id = its SHA-256 as given.
+    Bloc,
+    /// Default prompt-cache key; id = provider and model.
+    PromptCacheKey,
+    /// What the processes of one installation agree on (root plane); id `workspaces`: the mark of their mount.
+    Installation,
 }
 
 impl DocumentKind {
+    /// Every kind; the collection of blobs looks into all of them.
+    pub const ALL: &[Self] = &[
+        Self::Bundle,
+        Self::VisualFlow,
+        Self::DynamicFlow,
+        Self::Deprecation,
+        Self::CapabilityDefault,
+        Self::EndpointProfile,
+        Self::Bloc,
+        Self::PromptCacheKey,
+        Self::Installation,
+    ];
+
     /// Stored text.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -32,6 +51,9 @@ impl DocumentKind {
             Self::Deprecation => "deprecation",
             Self::CapabilityDefault => "capability_default",
             Self::EndpointProfile => "endpoint_profile",
+            Self::Bloc => "bloc",
+            Self::PromptCacheKey => "prompt_cache_key",
+            Self::Installation => "installation",
         }
     }
 }
@@ -91,4 +113,33 @@ pub trait Documents: Send + Sync {
     ) -> Result<PutOutcome>;
     /// Deletes one; `false` if there was none.
     async fn delete_document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<bool>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new kind does not compile here until it has a place, and fails until it is in the list.
+    const fn place(kind: DocumentKind) -> usize {
+        match kind {
+            DocumentKind::Bundle => 0,
+            DocumentKind::VisualFlow => 1,
+            DocumentKind::DynamicFlow => 2,
+            DocumentKind::Deprecation => 3,
+            DocumentKind::CapabilityDefault => 4,
+            DocumentKind::EndpointProfile => 5,
+            DocumentKind::Bloc => 6,
+            DocumentKind::PromptCacheKey => 7,
+            DocumentKind::Installation => 8,
+        }
+    }
+
+    #[test]
+    fn no_kind_is_forgotten() {
+        let places: Vec<usize> = DocumentKind::ALL.iter().map(|kind| place(*kind)).collect();
+        assert_eq!(
+            places,
+            (0..=place(DocumentKind::Installation)).collect::<Vec<_>>()
+        );
+    }
 }

@@ -6,6 +6,7 @@
 mod clock;
 mod commands;
 mod commit;
+mod memory;
 mod reads;
 mod registry;
 mod runs;

@@ -15,7 +15,7 @@ use std::{
 
 use ag_types::{PlaneId, RunKey, SessionId, Timestamp};
 
-use crate::{CandidateQuery, NewSession};
+use crate::{CandidateQuery, NewSession, PoolLoad};
 
 /// Lease of a session: 15 s of store time.
 pub const SESSION_TTL_MICROS: i64 = 15_000_000;
@@ -51,6 +51,7 @@ type Queue = BTreeSet<(Timestamp, RunKey)>;
 
 #[derive(Debug, Clone)]
 struct Session {
+    pool: Arc<str>,
     expires_at: Timestamp,
     dead: bool,
 }
@@ -79,7 +80,8 @@ impl LeaseTable {
     /// Registers a session.
     pub fn open_session(&mut self, session: &NewSession, now: Timestamp) {
         let expires_at = now.plus_micros(SESSION_TTL_MICROS);
-        self.sessions.entry(session.id).or_insert(Session {
+        self.sessions.entry(session.id).or_insert_with(|| Session {
+            pool: session.pool.clone(),
             expires_at,
             dead: false,
         });
@@ -257,6 +259,37 @@ impl LeaseTable {
             .filter_map(|queue| queue.first())
             .map(|(since, _)| *since)
             .min()
+    }
+
+    /// What each pool has to do. Owned runs count for the pool of their holder.
+    pub fn pools(&self, now: Timestamp) -> Vec<PoolLoad> {
+        let mut pools: BTreeMap<Arc<str>, PoolLoad> = BTreeMap::new();
+        let mut of = |pool: &Arc<str>, change: &dyn Fn(&mut PoolLoad)| {
+            let load = pools.entry(pool.clone()).or_insert_with(|| PoolLoad {
+                pool: pool.clone(),
+                runners: 0,
+                ready: 0,
+                leased: 0,
+                oldest_ready: None,
+            });
+            change(load);
+        };
+        for (id, session) in &self.sessions {
+            if !session.dead && session.expires_at > now {
+                of(&session.pool, &|load| load.runners += 1);
+            }
+            if let Some(held) = self.held.get(id) {
+                of(&session.pool, &|load| load.leased += held.len() as i64);
+            }
+        }
+        for (pool, planes) in &self.queues {
+            let ready: usize = planes.values().map(BTreeSet::len).sum();
+            of(pool, &|load| {
+                load.ready += ready as i64;
+                load.oldest_ready = self.oldest_ready(pool);
+            });
+        }
+        pools.into_values().collect()
     }
 
     /// Ready runs, fair between planes: at most 64 planes from a rotating start; the first run of each plane (oldest

@@ -7,6 +7,8 @@
 //! * [`Documents`] — bundles, flows, deprecations, capability defaults, connection profiles: rows per plane with a
 //!   generation number that rises with each change.
 //! * [`ArtifactIndex`] — metadata of artifacts; bytes live in the blob store.
+//! * [`MemoryStore`] — spans and statements that belong to runs, sessions or the gateway.
+//! * [`ImportStore`] — bulk writes of an import, beside the business steps.
 //! * [`OwnerStore`] — owners of memory (`session_memory_…`), which look like runs to clients.
 //!
 //! The store stores: ids and domain times are arguments. The one exception is lease arithmetic (session expiry,
@@ -19,7 +21,9 @@ pub mod conformance;
 pub mod documents;
 pub mod error;
 pub mod fake;
+pub mod imports;
 pub mod leases;
+pub mod memory;
 pub mod owners;
 pub mod planes;
 pub mod reads;
@@ -29,13 +33,18 @@ pub use artifacts::{ArtifactFilter, ArtifactIndex, ArtifactOrder, ArtifactRow};
 pub use commands::{CommandRow, CommandStore, CommandTarget, NewCommand, PostOutcome};
 pub use documents::{Document, DocumentKind, Documents, PutMode, PutOutcome};
 pub use error::StoreError;
+pub use imports::{ImportBatch, ImportCounts, ImportStore, ImportWake};
+pub use memory::{
+    Assertion, AssertionFilter, AssertionOrder, Embedding, MemoryRow, MemoryStore, SpanChange, SpanEntry,
+    StoredAssertion, StoredSpanEntry, StoredVector,
+};
 pub use owners::{OwnerRow, OwnerStore};
 pub use planes::Planes;
 pub use reads::{LedgerPage, Listener, RelatedRun, RunFilter, RunListRow, RunReads, RunRow, Tail};
 pub use runs::{
     Beat, CandidateQuery, Claim, ClaimedRun, Commit, CommitOutcome, Counters, Mail, MailKind, NewRun,
-    NewSession, OutMail, Placement, Rest, RunColumns, RunStore, Segment, Start, StartKey, StartOutcome,
-    Sweep, Woken,
+    NewSession, OutMail, Placement, PoolLoad, Rest, RunColumns, RunStore, Segment, Start, StartKey,
+    StartOutcome, Sweep, Woken,
 };
 
 /// Result of a store call.
@@ -43,7 +52,10 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Every port of one database, as the composition root hands it out.
 pub trait Store:
-    RunStore + RunReads + CommandStore + Documents + ArtifactIndex + OwnerStore + Planes
+    RunStore + RunReads + CommandStore + Documents + ArtifactIndex + MemoryStore + OwnerStore + Planes
 {
 }
-impl<T: RunStore + RunReads + CommandStore + Documents + ArtifactIndex + OwnerStore + Planes> Store for T {}
+impl<T> Store for T where
+    T: RunStore + RunReads + CommandStore + Documents + ArtifactIndex + MemoryStore + OwnerStore + Planes
+{
+}

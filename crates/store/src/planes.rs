@@ -15,4 +15,9 @@ pub trait Planes: Send + Sync {
     -> Result<Option<TenantScope>>;
     /// Every plane, for sweeps and start-up work.
     async fn planes(&self, scope: &SystemScope) -> Result<Vec<TenantScope>>;
+    /// Whether the database answers now and its schema is this program's or a newer one, which an older program
+    /// survives (expand, then contract). A store that one process owns was brought to its schema when it was opened.
+    async fn is_current(&self, scope: &SystemScope) -> Result<bool> {
+        self.planes(scope).await.map(|_| true)
+    }
 }

@@ -14,7 +14,7 @@ use ag_types::{
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{ArtifactRow, OwnerRow, Result};
+use crate::{ArtifactRow, MemoryRow, OwnerRow, Result};
 
 /// Sums kept at commit, so that lists never scan ledgers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +138,8 @@ pub struct Start {
     pub artifacts: Vec<ArtifactRow>,
     /// Memory owners to create where absent (`session_memory_…`).
     pub owners: Vec<OwnerRow>,
+    /// Memory rows of the first tick.
+    pub memory: Vec<MemoryRow>,
     /// Mail the first tick sent.
     pub mail: Vec<OutMail>,
     /// Time of the start.
@@ -323,6 +325,8 @@ pub struct Commit {
     pub artifacts: Vec<ArtifactRow>,
     /// Memory owners to create where absent.
     pub owners: Vec<OwnerRow>,
+    /// Memory rows to add, in order.
+    pub memory: Vec<MemoryRow>,
 }
 
 /// What became of a commit.
@@ -405,6 +409,21 @@ pub struct Beat {
     pub now: Option<Timestamp>,
 }
 
+/// What a pool has to do and who is there to do it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolLoad {
+    /// Pool.
+    pub pool: Arc<str>,
+    /// Living sessions.
+    pub runners: i64,
+    /// Ready runs that nobody owns.
+    pub ready: i64,
+    /// Owned runs.
+    pub leased: i64,
+    /// Since when the oldest ready run waits.
+    pub oldest_ready: Option<Timestamp>,
+}
+
 /// Reconcilers; each is idempotent and takes at most 500 rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sweep {
@@ -468,6 +487,9 @@ pub trait RunStore: Send + Sync {
     /// One read-only statement with all that a runner must notice by itself.
     async fn beat(&self, scope: &SystemScope, session: SessionId, pool: &str) -> Result<Beat>;
 
+    /// Every pool that has runners, ready runs or owned runs, by name. Read only; asked every quarter of a minute.
+    async fn pools(&self, scope: &SystemScope) -> Result<Vec<PoolLoad>>;
+
     /// Runs one reconciler.
     async fn sweep(&self, scope: &SystemScope, sweep: Sweep) -> Result<Vec<Woken>>;
 
@@ -480,7 +502,7 @@ pub trait RunStore: Send + Sync {
         lines: &[String],
     ) -> Result<Option<i64>>;
 
-    /// Removes whole runs (all of one tree) with mail, ledger, start keys and commands; holders are fenced.
+    /// Removes whole runs (all of one tree) with mail, ledger, start keys, commands and memory; holders are fenced.
     /// Returns per-table counts `(runs, ledger_records, commands)`.
     async fn purge_runs(&self, scope: &TenantScope, runs: &[RunId]) -> Result<(u64, u64, u64)>;
 }

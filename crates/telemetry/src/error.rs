@@ -11,6 +11,12 @@ pub enum TelemetryError {
         /// The parser's message.
         reason: String,
     },
+    /// Traces cannot be exported as configured.
+    #[error("traces cannot be exported: {reason}")]
+    Traces {
+        /// What is wrong.
+        reason: String,
+    },
     /// A subscriber is installed already.
     #[error("logging is already set up")]
     LogsInstalled,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{TelemetryError, metrics::Metrics};
+use crate::{TelemetryError, metrics::Metrics, traces::Exporting};
 
 /// How often recorded values are folded into the histograms. Without it they pile up where nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -15,12 +15,13 @@ const UPKEEP: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct TelemetryGuard {
     metrics: Metrics,
+    traces: Option<Exporting>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl TelemetryGuard {
-    pub(crate) fn start(metrics: Metrics) -> Result<Self, TelemetryError> {
+    pub(crate) fn start(metrics: Metrics, traces: Option<Exporting>) -> Result<Self, TelemetryError> {
         let (stop, stopped) = channel::<()>();
         let upkeep = metrics.clone();
         let thread = std::thread::Builder::new()
@@ -33,9 +34,19 @@ impl TelemetryGuard {
             .map_err(TelemetryError::Thread)?;
         Ok(Self {
             metrics,
+            traces,
             stop: Some(stop),
             thread: Some(thread),
         })
+    }
+
+    /// Sends the traces that wait. To be called at the end of the program: dropping the guard gives them up.
+    pub async fn flush(&self) {
+        let Some(traces) = self.traces.clone() else {
+            return;
+        };
+        // The exporter's own thread needs this runtime, so its end is not waited for on one of its threads.
+        let _ = tokio::task::spawn_blocking(move || traces.close()).await;
     }
 
     /// The recorded metrics, for the `/metrics` endpoint.

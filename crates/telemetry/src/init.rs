@@ -4,7 +4,11 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt::writer::BoxMakeWriter, layer::SubscriberExt};
 
-use crate::{TelemetryError, TelemetryGuard, logs, metrics::Metrics};
+use crate::{
+    TelemetryError, TelemetryGuard, logs,
+    metrics::Metrics,
+    traces::{self, TraceOptions},
+};
 
 /// Shape of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,12 +41,17 @@ pub struct Options {
     pub format: LogFormat,
     /// Where they go.
     pub output: LogOutput,
+    /// Where traces go; `None` = nowhere.
+    pub traces: Option<TraceOptions>,
 }
 
 /// A further consumer of spans and events, with a filter of its own; the place for an exporter of traces.
 pub type ExtraLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Installs the log subscriber and the metrics recorder of this process.
+/// Installs the log subscriber, the exporter of traces and the metrics recorder of this process.
+///
+/// # Errors
+/// [`TelemetryError`]; with traces also outside of a tokio runtime.
 pub fn init(options: &Options, extra: Vec<ExtraLayer>) -> Result<TelemetryGuard, TelemetryError> {
     let filter = EnvFilter::builder()
         .parse(&options.filter)
@@ -51,10 +60,16 @@ pub fn init(options: &Options, extra: Vec<ExtraLayer>) -> Result<TelemetryGuard,
             reason: error.to_string(),
         })?;
     let mut layers = extra;
+    let mut exporting = None;
+    if let Some(options) = &options.traces {
+        let (layer, started) = traces::layer(options)?;
+        layers.push(layer);
+        exporting = Some(started);
+    }
     layers.push(log_layer(options).with_filter(filter).boxed());
     tracing::subscriber::set_global_default(Registry::default().with(layers))
         .map_err(|_| TelemetryError::LogsInstalled)?;
-    TelemetryGuard::start(Metrics::install()?)
+    TelemetryGuard::start(Metrics::install()?, exporting)
 }
 
 fn log_layer(options: &Options) -> ExtraLayer {

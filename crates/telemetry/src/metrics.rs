@@ -7,7 +7,9 @@ mod definition;
 mod definitions;
 mod recorder;
 mod series;
+mod timed;
 
 pub use definition::{Counter, Gauge, Histogram, status_class};
 pub use definitions::*;
 pub use recorder::Metrics;
+pub use timed::store_operation;

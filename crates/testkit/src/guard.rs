@@ -1,45 +1,83 @@
 //! A child process that cannot outlive its test.
 
 use std::{
-    ffi::OsStr,
-    fs::File,
+    ffi::OsString,
     io::{self, BufRead as _, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Ports are taken from below the range of outgoing connections: a client that tries to reach a stopped server on a
 /// port of that range can end up connected to itself.
 const FIRST_PORT: u16 = 15_000;
 const PORTS: u16 = 17_000;
 
-/// The shell keeps the server as long as its own input is open, which the kernel closes when the test's process ends,
-/// however it ends.
-const WATCH: &str = r#""$@" >/dev/null 2>&1 & echo $!; read -r _; kill -9 $!; wait $!"#;
+/// The inner shell kills the program when its own input ends, which the kernel closes when the test's process ends,
+/// however it ends; the outer one passes the program's exit status on.
+const WATCH: &str = r#"
+log=$1
+shift
+exec 3<&0
+"$@" 3<&- </dev/null >>"$log" 2>&1 &
+program=$!
+echo $program
+(read -r _ <&3; kill -9 $program) >/dev/null 2>&1 &
+watcher=$!
+exec 3<&- >&-
+wait $program
+status=$?
+kill $watcher
+exit $status
+"#;
 
-/// A running server.
+/// Signals as a shell reports them: its exit status is this plus the number.
+const BY_SIGNAL: i32 = 128;
+
+/// What to start, and where.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    pub(crate) program: OsString,
+    pub(crate) arguments: Vec<OsString>,
+    /// Variables of the program.
+    pub(crate) env: Vec<(OsString, OsString)>,
+    /// Whether it also gets those of this process.
+    pub(crate) inherit: bool,
+    pub(crate) folder: PathBuf,
+    /// Output is appended here.
+    pub(crate) log: PathBuf,
+}
+
+/// A running program. Killed when dropped and when the test's process ends.
 #[derive(Debug)]
 pub(crate) struct Guard {
     shell: Child,
-    /// Process id of the server itself.
+    /// Process id of the program itself.
     pub(crate) pid: u32,
 }
 
 impl Guard {
-    pub(crate) fn start<I, S>(program: &str, arguments: I, folder: &Path) -> io::Result<Self>
-    where
-        I: IntoIterator<Item = S>,
-        S: AsRef<OsStr>,
-    {
-        let mut shell = Command::new("sh")
-            .args(["-c", WATCH, "sh", program])
-            .args(arguments)
-            .current_dir(folder)
+    pub(crate) fn start(launch: Launch) -> io::Result<Self> {
+        let mut command = Command::new("sh");
+        if !launch.inherit {
+            command.env_clear();
+        }
+        let mut shell = command
+            .args(["-c", WATCH, "sh"])
+            .arg(launch.log)
+            .arg(launch.program)
+            .args(launch.arguments)
+            .envs(launch.env)
+            .current_dir(launch.folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(File::create(folder.join("watch.log"))?)
+            .stderr(Stdio::null())
+            // Interrupts of a terminal and a test runner's signals to the group are for the test alone.
+            .process_group(0)
             .spawn()?;
         let mut line = String::new();
         if let Some(output) = shell.stdout.take() {
@@ -48,12 +86,33 @@ impl Guard {
         let pid = line.trim().parse().map_err(io::Error::other)?;
         Ok(Self { shell, pid })
     }
+
+    /// How the program ended, if it has.
+    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        Ok(self.shell.try_wait()?.map(as_program))
+    }
+
+    /// Sends a signal; false if the program has ended.
+    pub(crate) fn signal(&mut self, signal: Signal) -> bool {
+        // The shell has the program's id to itself until it was waited for.
+        let alive = matches!(self.ended(), Ok(None));
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        alive && pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
+    }
+}
+
+/// A shell turns "killed by signal n" into a number of its own.
+fn as_program(status: ExitStatus) -> ExitStatus {
+    match status.code() {
+        Some(code) if code > BY_SIGNAL => ExitStatus::from_raw(code - BY_SIGNAL),
+        _ => status,
+    }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
-        // Ends as soon as the server is killed.
+        // Ends as soon as the program is killed.
         let _ = self.shell.wait();
     }
 }

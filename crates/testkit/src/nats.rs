@@ -1,118 +1,111 @@
 //! A scratch NATS server with JetStream.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
-use tempfile::TempDir;
-use tokio::{io::AsyncBufReadExt as _, net::TcpStream};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+};
 
-use crate::guard::{self, Guard};
+use crate::server::{Kind, ScratchServer};
 
-const PROGRAM: &str = "nats-server";
-/// Most time until a started server answers.
-const READY: Duration = Duration::from_secs(15);
-const ATTEMPTS: usize = 5;
+/// What makes a [`ScratchServer`] one of NATS.
+#[derive(Debug, Default)]
+pub struct Nats {
+    /// Of the running incarnation.
+    name: String,
+}
 
-/// A server in a folder of its own; killed when dropped and when the test's process ends.
-#[derive(Debug)]
-pub struct ScratchNats {
-    folder: TempDir,
-    port: u16,
-    server: Option<Guard>,
+/// A NATS server with JetStream. What streams in files hold survives a restart.
+pub type ScratchNats = ScratchServer<Nats>;
+
+impl Kind for Nats {
+    const PROGRAM: &'static str = "nats-server";
+
+    fn arguments(&mut self, folder: &Path, port: u16) -> Vec<OsString> {
+        self.name = format!("scratch-{}", rand::random::<u64>());
+        let config = folder.join("server.conf");
+        let text = format!(
+            "listen: \"127.0.0.1:{port}\"\nserver_name: \"{}\"\njetstream {{ store_dir: \"{}\", max_mem: 1G, max_file: 1G }}\n",
+            self.name,
+            store(folder).display(),
+        );
+        std::fs::write(&config, text).expect("the server's configuration");
+        vec!["-c".into(), config.into()]
+    }
+
+    /// Whether the server of this name answers on the port: it is the first to speak.
+    async fn ready(&self, port: u16, _pid: u32) -> bool {
+        let Ok(stream) = TcpStream::connect(("127.0.0.1", port)).await else {
+            return false;
+        };
+        let mut line = String::new();
+        let read = BufReader::new(stream).read_line(&mut line).await;
+        read.is_ok() && line.contains(&self.name)
+    }
 }
 
 impl ScratchNats {
-    /// Starts a server. `None`, with a loud line, where it is not installed.
-    ///
-    /// # Panics
-    /// If the server does not start, or is missing where `CI=true`.
-    pub async fn start() -> Option<Self> {
-        if !guard::installed(PROGRAM) {
-            return None;
-        }
-        for _ in 0..ATTEMPTS {
-            let mut scratch = Self {
-                folder: tempfile::tempdir().expect("a temporary folder"),
-                port: guard::port(),
-                server: None,
-            };
-            if scratch.launch().await {
-                return Some(scratch);
-            }
-        }
-        panic!("{PROGRAM} did not start");
-    }
-
     /// Address for clients.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://127.0.0.1:{}", self.port())
     }
 
-    /// Process id, for signals; `None` while killed.
-    #[must_use]
-    pub fn pid(&self) -> Option<u32> {
-        self.server.as_ref().map(|server| server.pid)
-    }
-
-    /// Kills the server at once, as `kill -9` does.
-    pub fn kill(&mut self) {
-        self.server = None;
-    }
-
-    /// Kills the server if it runs and starts it again on the same port, with what it had stored.
+    /// Publishes a message and returns when the server has it.
     ///
     /// # Panics
-    /// If it does not start.
-    pub async fn restart(&mut self) {
-        self.kill();
-        assert!(self.launch().await, "{PROGRAM} did not start again");
+    /// If the server does not answer.
+    pub async fn publish(&self, subject: &str, payload: &[u8]) {
+        publish(self.port(), subject, payload)
+            .await
+            .expect("an answer of the server");
     }
 
-    /// Removes all that the server has stored; to be called while it is killed.
+    /// Removes a stream with its consumers.
     ///
     /// # Panics
-    /// If the folder cannot be removed.
+    /// If the server does not answer.
+    pub async fn delete_stream(&self, stream: &str) {
+        self.publish(&format!("$JS.API.STREAM.DELETE.{stream}"), b"")
+            .await;
+    }
+
+    /// Removes all that the server has stored; to be called while it is stopped.
+    ///
+    /// # Panics
+    /// If it runs, or the folder cannot be removed.
     pub fn wipe(&mut self) {
-        assert!(self.server.is_none(), "a running server still needs its folder");
-        let store = self.store();
+        assert!(self.pid().is_none(), "a running server still needs its folder");
+        let store = store(self.folder());
         if store.exists() {
             std::fs::remove_dir_all(store).expect("the folder of the store");
         }
     }
-
-    fn store(&self) -> PathBuf {
-        self.folder.path().join("store")
-    }
-
-    async fn launch(&mut self) -> bool {
-        let name = format!("scratch-{}", rand::random::<u64>());
-        let config = self.folder.path().join("server.conf");
-        let text = format!(
-            "listen: \"127.0.0.1:{}\"\nserver_name: \"{name}\"\njetstream {{ store_dir: \"{}\", max_mem: 1G, max_file: 1G }}\n",
-            self.port,
-            self.store().display(),
-        );
-        std::fs::write(&config, text).expect("the server's configuration");
-        let arguments = ["-c".as_ref(), config.as_os_str()];
-        let Ok(server) = Guard::start(PROGRAM, arguments, self.folder.path()) else {
-            return false;
-        };
-        self.server = Some(server);
-        let port = self.port;
-        let ready = guard::until(READY, || greets(port, &name)).await;
-        if !ready {
-            self.server = None;
-        }
-        ready
-    }
 }
 
-/// Whether the server of this name answers on the port: it is the first to speak.
-async fn greets(port: u16, name: &str) -> bool {
-    let Ok(stream) = TcpStream::connect(("127.0.0.1", port)).await else {
-        return false;
-    };
+fn store(folder: &Path) -> PathBuf {
+    folder.join("store")
+}
+
+/// Speaks just enough of the protocol. The reply subject is there because requests without one are not served.
+async fn publish(port: u16, subject: &str, payload: &[u8]) -> std::io::Result<()> {
+    let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", port)).await?);
+    let head = format!(
+        "CONNECT {{\"verbose\":false,\"pedantic\":false}}\r\nPUB {subject} _INBOX.scratch {}\r\n",
+        payload.len()
+    );
+    let message = [head.as_bytes(), payload, b"\r\nPING\r\n"].concat();
+    stream.write_all(&message).await?;
     let mut line = String::new();
-    let read = tokio::io::BufReader::new(stream).read_line(&mut line).await;
-    read.is_ok() && line.contains(name)
+    while stream.read_line(&mut line).await? > 0 {
+        if line.starts_with("PONG") {
+            return Ok(());
+        }
+        line.clear();
+    }
+    Err(std::io::ErrorKind::UnexpectedEof.into())
 }

@@ -1,6 +1,7 @@
-//! A scratch Postgres server, with one database per test.
+//! A scratch Postgres server, with one database per test, and how it goes down.
 
 use std::{
+    ffi::OsStr,
     io::{BufRead as _, BufReader, Read as _},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
@@ -26,7 +27,7 @@ folder=$(mktemp -d "${TMPDIR:-/tmp}/ag-postgres.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 "$1/initdb" -D "$folder/data" -U postgres -A trust -N --locale=C --encoding=UTF8 >"$folder/initdb.log" 2>&1 ||
   { cat "$folder/initdb.log" >&2; exit 1; }
-"$1/pg_ctl" -D "$folder/data" -l "$folder/server.log" -w -t 60 -o "-k $folder -c listen_addresses='' \
+"$1/pg_ctl" -D "$folder/data" -l "$folder/server.log" -w -t 60 -o "-k $folder $3 \
   -c max_connections=300 -c shared_buffers=64MB -c fsync=$2 -c synchronous_commit=$2 -c full_page_writes=$2 \
   -c max_wal_size=2GB" start >"$folder/start.log" 2>&1 ||
   { cat "$folder/start.log" "$folder/server.log" >&2; exit 1; }
@@ -35,11 +36,35 @@ read -r _ || true
 "$1/pg_ctl" -D "$folder/data" -m immediate -w -t 10 stop >/dev/null 2>&1 || true
 "#;
 
-/// A server in a folder of its own, reached by a socket there; stopped when dropped and when the test's process ends.
+/// Another process may take the chosen port first.
+const ATTEMPTS: usize = 5;
+
+/// How a server goes down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopMode {
+    /// Connections are ended, open transactions rolled back, everything is written.
+    Fast,
+    /// As in a crash: nothing is written, the next start recovers.
+    Immediate,
+}
+
+impl StopMode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Immediate => "immediate",
+        }
+    }
+}
+
+/// A server in a folder of its own, reached by a socket there or by TCP; stopped when dropped and when the test's
+/// process ends.
 #[derive(Debug)]
 pub struct ScratchPostgres {
     shell: Child,
     folder: PathBuf,
+    programs: PathBuf,
+    port: Option<u16>,
 }
 
 impl ScratchPostgres {
@@ -62,11 +87,42 @@ impl ScratchPostgres {
             guard::missing("postgres");
             return None;
         };
-        let mut command = shell();
+        match Self::launch(programs, durable, None) {
+            Ok(server) => Some(server),
+            Err(reason) => panic!("postgres did not start: {reason}"),
+        }
+    }
+
+    /// The same, reached by TCP on the loopback interface, so that something can stand between.
+    ///
+    /// # Panics
+    /// As [`ScratchPostgres::start`].
+    pub fn start_tcp(durable: bool) -> Option<Self> {
+        let Some(programs) = programs() else {
+            guard::missing("postgres");
+            return None;
+        };
+        let mut last = String::new();
+        for _ in 0..ATTEMPTS {
+            match Self::launch(programs.clone(), durable, Some(guard::port())) {
+                Ok(server) => return Some(server),
+                Err(reason) => last = reason,
+            }
+        }
+        panic!("postgres did not start: {last}");
+    }
+
+    fn launch(programs: PathBuf, durable: bool, port: Option<u16>) -> Result<Self, String> {
+        let mut command = as_server("sh");
+        let listen = match port {
+            Some(port) => format!("-c listen_addresses=127.0.0.1 -p {port}"),
+            None => "-c listen_addresses=''".to_owned(),
+        };
         let mut shell = command
             .args(["-c", SCRIPT, "sh"])
             .arg(&programs)
             .arg(if durable { "on" } else { "off" })
+            .arg(listen)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -88,20 +144,96 @@ impl ScratchPostgres {
                 // Whatever can be read explains more than nothing.
                 let _ = output.read_to_string(&mut reason);
             }
-            panic!("postgres did not start: {reason}");
+            // The shell has ended already.
+            let _ = shell.wait();
+            return Err(reason);
         }
-        Some(Self {
+        Ok(Self {
             folder: folder.into(),
             shell,
+            programs,
+            port,
         })
     }
 
     /// Address of a database of this server.
     pub fn url(&self, database: &str) -> String {
-        format!(
-            "postgres://postgres@localhost/{database}?host={}",
-            self.folder.display()
-        )
+        match self.port {
+            Some(port) => format!("postgres://postgres@127.0.0.1:{port}/{database}"),
+            None => format!(
+                "postgres://postgres@localhost/{database}?host={}",
+                self.folder.display()
+            ),
+        }
+    }
+
+    /// Folder of the socket.
+    pub(crate) fn socket_folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// TCP port, the same over restarts; `None` where only the socket listens.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// Process id of the server, for signals; `None` while it is stopped.
+    pub fn pid(&self) -> Option<u32> {
+        let text = std::fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
+        text.lines().next()?.trim().parse().ok()
+    }
+
+    /// Stops the server.
+    ///
+    /// # Panics
+    /// If it does not stop.
+    pub async fn stop(&mut self, mode: StopMode) {
+        self.control(&["-m", mode.name(), "stop"]).await;
+    }
+
+    /// Stops the server if it runs and starts it with the same port, folder and settings; returns when it accepts
+    /// connections.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn restart(&mut self, mode: StopMode) {
+        self.control(&["-m", mode.name(), "restart"]).await;
+    }
+
+    /// Runs `pg_ctl`, which waits for the end of what it does and remembers the server's settings.
+    async fn control(&self, arguments: &[&str]) {
+        let output = tokio::process::Command::from(as_server(self.programs.join("pg_ctl")))
+            .arg("-D")
+            .arg(self.data())
+            .arg("-l")
+            .arg(self.folder.join("server.log"))
+            .args(["-w", "-t", "60"])
+            .args(arguments)
+            .current_dir("/")
+            .stdin(Stdio::null())
+            // The started server keeps what it is given.
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .await
+            .expect("pg_ctl");
+        assert!(
+            output.success(),
+            "pg_ctl {arguments:?} failed: {}",
+            self.log_tail()
+        );
+    }
+
+    /// The end of the server's log.
+    fn log_tail(&self) -> String {
+        let text = std::fs::read(self.folder.join("server.log")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<_> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
     }
 
     /// An empty database; its name.
@@ -160,12 +292,14 @@ fn programs() -> Option<PathBuf> {
         .map(|path| path.join("bin"))
 }
 
-/// A shell as a user that the server accepts: it refuses to run as root.
-fn shell() -> Command {
+/// A program as a user that the server accepts: it refuses to run as root.
+fn as_server(program: impl AsRef<OsStr>) -> Command {
     if !rustix::process::geteuid().is_root() {
-        return Command::new("sh");
+        return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "sh"]);
+    command
+        .args(["--reuid=postgres", "--regid=postgres", "--init-groups"])
+        .arg(program.as_ref());
     command
 }

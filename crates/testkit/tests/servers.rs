@@ -43,3 +43,15 @@ async fn a_redis_server_can_be_killed_and_restarted() {
     server.kill();
     assert!(!answers(&url).await);
 }
+
+#[tokio::test]
+async fn a_server_ends_in_order_when_asked() {
+    let Some(mut server) = ScratchRedis::start().await else {
+        return;
+    };
+    server.stop().await;
+    assert_eq!(server.pid(), None);
+    assert!(!answers(&server.url()).await);
+    server.restart().await;
+    assert!(answers(&server.url()).await);
+}

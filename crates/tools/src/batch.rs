@@ -144,13 +144,13 @@ impl Batch {
         merge_by_index(self.original_call_count, known, pending)
     }
 
-    /// `details` of an approval wait.
+    /// `details` of an approval wait; `trusted` as in [`ToolMode::decide`].
     #[must_use]
-    pub fn approval_details(&self, mode: ToolMode) -> Object {
+    pub fn approval_details(&self, mode: ToolMode, trusted: &[String]) -> Object {
         let mut details = self.details("approval_required");
         details.insert(
             "executor".to_owned(),
-            json!({"kind": "tool_approval", "policy": mode.policy()}),
+            json!({"kind": "tool_approval", "policy": mode.policy(trusted)}),
         );
         self.add_indexes(&mut details);
         details

@@ -5,7 +5,7 @@
 //! - [`normalise`]: forgiving arguments, honest results;
 //! - [`mode`]: who decides that a call may run;
 //! - [`batch`]: the pure steps around a batch of calls: split, wait, merge;
-//! - [`Toolbox`]: runs one call;
+//! - [`Toolbox`]: runs one call, of our own tools or of a [`ToolSource`];
 //! - [`file_ops`]: the same file reading for flow nodes and HTTP routes.
 
 mod args;
@@ -20,6 +20,7 @@ pub mod mode;
 pub mod normalise;
 mod outline;
 mod python;
+mod source;
 mod spec;
 mod text;
 mod toolbox;
@@ -28,6 +29,7 @@ pub mod workspace;
 
 pub use call::{Object, ToolCall, ToolResult};
 pub use context::{ExecPolicy, Stop, ToolContext};
+pub use source::{SourcedTool, ToolSource};
 pub use spec::{Arg, ArgType, Example, ToolSpec};
 pub use toolbox::Toolbox;
 pub use tools::web_search::{DuckDuckGo, SearchEngine, SearchError, SearchHit, SearchQuery};

@@ -66,8 +66,9 @@ impl ToolMode {
         }
     }
 
-    /// What happens to the pending calls of a batch; the batch is the unit.
-    pub fn decide<'a>(self, pending: impl IntoIterator<Item = &'a ToolCall>) -> Decision {
+    /// What happens to the pending calls of a batch; the batch is the unit. `trusted` are names that the operator lets
+    /// run without asking, besides ours.
+    pub fn decide<'a>(self, pending: impl IntoIterator<Item = &'a ToolCall>, trusted: &[String]) -> Decision {
         let mut pending = pending.into_iter().peekable();
         if pending.peek().is_none() {
             return Decision::Execute;
@@ -76,20 +77,25 @@ impl ToolMode {
             Self::Local => Decision::Execute,
             Self::Delegated => Decision::Delegate,
             Self::Passthrough => Decision::AwaitApproval,
-            Self::Approval if pending.all(|call| AUTO_APPROVED.contains(&call.name.as_str())) => {
+            Self::Approval
+                if pending.all(|call| {
+                    AUTO_APPROVED.contains(&call.name.as_str()) || trusted.contains(&call.name)
+                }) =>
+            {
                 Decision::Execute
             }
             Self::Approval => Decision::AwaitApproval,
         }
     }
 
-    /// `executor.policy` of an approval wait.
+    /// `executor.policy` of an approval wait; `trusted` as in [`Self::decide`].
     #[must_use]
-    pub fn policy(self) -> Value {
-        let auto: &[&str] = if self == Self::Passthrough {
-            &[]
+    pub fn policy(self, trusted: &[String]) -> Value {
+        let auto: Vec<&str> = if self == Self::Passthrough {
+            Vec::new()
         } else {
-            AUTO_APPROVED
+            let ours = AUTO_APPROVED.iter().copied();
+            ours.chain(trusted.iter().map(String::as_str)).collect()
         };
         json!({"auto_approve_tools": auto, "require_approval_tools": GATED})
     }
@@ -166,17 +172,33 @@ mod tests {
         ];
         for (names, expected) in cases {
             for (mode, verdict) in modes.into_iter().zip(expected) {
-                assert_eq!(mode.decide(&calls(names)), verdict, "{names:?} {mode:?}");
+                assert_eq!(mode.decide(&calls(names), &[]), verdict, "{names:?} {mode:?}");
             }
         }
     }
 
     #[test]
+    fn trusted_names_count_only_where_any_tool_runs_by_itself() {
+        let batch = calls(&["read_file", "mcp::a::look"]);
+        let trusted = ["mcp::a::look".to_owned()];
+        assert_eq!(ToolMode::Approval.decide(&batch, &trusted), Decision::Execute);
+        assert_eq!(ToolMode::Approval.decide(&batch, &[]), Decision::AwaitApproval);
+        assert_eq!(
+            ToolMode::Passthrough.decide(&batch, &trusted),
+            Decision::AwaitApproval
+        );
+        assert_eq!(
+            ToolMode::Approval.policy(&trusted)["auto_approve_tools"][12],
+            "mcp::a::look"
+        );
+    }
+
+    #[test]
     fn the_policy_detail_lists_both_sides() {
-        let policy = ToolMode::Approval.policy();
+        let policy = ToolMode::Approval.policy(&[]);
         assert_eq!(policy["auto_approve_tools"][0], "list_files");
         assert_eq!(policy["auto_approve_tools"].as_array().map(Vec::len), Some(12));
         assert_eq!(policy["require_approval_tools"], json!(GATED));
-        assert_eq!(ToolMode::Passthrough.policy()["auto_approve_tools"], json!([]));
+        assert_eq!(ToolMode::Passthrough.policy(&[])["auto_approve_tools"], json!([]));
     }
 }

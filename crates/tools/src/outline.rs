@@ -1,11 +1,12 @@
 //! What a source file declares, with line ranges.
 //!
-//! Python is read by a parser. JavaScript, TypeScript, Rust and R are read line by line after comments and strings were
-//! blanked out: good enough for an outline, no proof of syntax. HTML is read by its tokenizer.
+//! Python, JavaScript and TypeScript are read by parsers, HTML by its tokenizer. Rust and R are read line by line after
+//! comments and strings were blanked out: good enough for an outline, no proof of syntax.
 
 mod braces;
 mod markup;
 mod mask;
+mod script;
 
 use std::fmt::Write as _;
 
@@ -102,7 +103,8 @@ pub(crate) fn outline(language: Language, source: &str) -> Outline {
     match language {
         Language::Python => crate::python::outline(source),
         Language::Html => markup::outline(source),
-        Language::JavaScript | Language::TypeScript => braces::outline(&braces::SCRIPT, source),
+        Language::JavaScript => script::outline(source, false),
+        Language::TypeScript => script::outline(source, true),
         Language::Rust => braces::outline(&braces::RUST, source),
         Language::R => braces::outline(&braces::R, source),
     }

@@ -9,6 +9,7 @@ use crate::args::Args;
 use crate::call::{ToolCall, ToolResult};
 use crate::context::{CANCELLED, ExecPolicy, Stop, ToolContext};
 use crate::normalise;
+use crate::source::{SourcedTool, ToolSource};
 use crate::tools::web_search::SearchEngine;
 use crate::tools::{self, Files, Run};
 
@@ -17,6 +18,7 @@ use crate::tools::{self, Files, Run};
 pub struct Toolbox {
     pub(crate) exec: Arc<ExecPolicy>,
     pub(crate) search: Option<Arc<dyn SearchEngine>>,
+    sources: Vec<Arc<dyn ToolSource>>,
 }
 
 impl fmt::Debug for Toolbox {
@@ -24,6 +26,7 @@ impl fmt::Debug for Toolbox {
         f.debug_struct("Toolbox")
             .field("exec", &self.exec)
             .field("search", &self.search.is_some())
+            .field("sources", &self.sources.len())
             .finish()
     }
 }
@@ -35,7 +38,35 @@ impl Toolbox {
         Self {
             exec: Arc::new(exec),
             search,
+            sources: Vec::new(),
         }
+    }
+
+    /// Adds tools from elsewhere.
+    #[must_use]
+    pub fn with_sources(mut self, sources: impl IntoIterator<Item = Arc<dyn ToolSource>>) -> Self {
+        self.sources.extend(sources);
+        self
+    }
+
+    /// The tools of all sources at this moment, by name.
+    #[must_use]
+    pub fn sourced(&self) -> Vec<SourcedTool> {
+        let mut tools: Vec<SourcedTool> = self.sources.iter().flat_map(|source| source.tools()).collect();
+        tools.sort_by(|a, b| a.name.cmp(&b.name));
+        tools
+    }
+
+    /// Names of sourced tools that the operator lets run without asking.
+    #[must_use]
+    pub fn auto_approved(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .sources
+            .iter()
+            .flat_map(|source| source.auto_approved())
+            .collect();
+        names.sort();
+        names
     }
 
     /// Normalises, runs and records one call. Never fails: what goes wrong is a failure record.
@@ -48,6 +79,9 @@ impl Toolbox {
     }
 
     async fn run(&self, call: &ToolCall, ctx: &ToolContext) -> Result<Value, String> {
+        if let Some(source) = self.sources.iter().find(|source| source.owns(&call.name)) {
+            return bounded(ctx, source.call(call, ctx)).await;
+        }
         let tool = tools::find(&call.name)
             .filter(|_| self.exec.allowed || call.name != tools::execute_command::NAME)
             .ok_or_else(|| format!("Tool '{}' not found", call.name))?;
@@ -75,15 +109,23 @@ impl Toolbox {
                 Run::Runtime => Err(format!("{} is executed by the runtime", call.name)),
             }
         };
-        let outcome = tokio::select! {
-            biased;
-            () = ctx.cancel.cancelled() => Err(CANCELLED.to_owned()),
-            done = tokio::time::timeout(ctx.timeout, work) => {
-                done.unwrap_or_else(|_| Err(format!("Tool timeout after {}s", ctx.timeout.as_secs_f64())))
-            }
-        };
+        let outcome = bounded(ctx, work).await;
         drop(guard);
         outcome
+    }
+}
+
+/// Waits for work until the call's time is over or nobody wants its result any more.
+async fn bounded(
+    ctx: &ToolContext,
+    work: impl Future<Output = Result<Value, String>>,
+) -> Result<Value, String> {
+    tokio::select! {
+        biased;
+        () = ctx.cancel.cancelled() => Err(CANCELLED.to_owned()),
+        done = tokio::time::timeout(ctx.timeout, work) => {
+            done.unwrap_or_else(|_| Err(format!("Tool timeout after {}s", ctx.timeout.as_secs_f64())))
+        }
     }
 }
 

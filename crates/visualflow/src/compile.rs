@@ -49,7 +49,9 @@ pub fn compile(
     // The saved incoming edges decide the entry, before joins take them over.
     let entry = choose_entry(&graph, saved_entry.as_deref(), entry_override)?;
     lower::fan_in(&mut graph, &flow_id)?;
-    link::link(graph, flow_id, entry)
+    let mut program = link::link(graph, flow_id, entry)?;
+    program.survey(catalogue);
+    Ok(program)
 }
 
 fn choose_entry(

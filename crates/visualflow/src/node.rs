@@ -265,4 +265,9 @@ pub struct NodeType {
 pub trait NodeCatalogue: Send + Sync {
     /// Looks a type up; unknown types behave as identity functions.
     fn find(&self, kind: &str) -> Option<&NodeType>;
+
+    /// Whether nodes of this type read or write files or run tools.
+    fn needs_workspace(&self, _kind: &str) -> bool {
+        false
+    }
 }

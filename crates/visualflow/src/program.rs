@@ -1,6 +1,10 @@
 //! A compiled flow: nodes by index, edges resolved.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::Arc,
+};
 
 use ag_kernel::{Interrupt, StepEnv, StepPlan, Workflow};
 use ag_types::{Object, RunState};
@@ -9,7 +13,7 @@ use serde_json::Value;
 use crate::{
     document::NodeConfig,
     exec,
-    node::{BranchFn, FunctionFn, OnInputError, OutputsFn, PlanFn, PureFn},
+    node::{BranchFn, FunctionFn, NodeCatalogue, OnInputError, OutputsFn, PlanFn, PureFn},
 };
 
 /// Position of a node in [`Program::nodes`].
@@ -24,6 +28,16 @@ pub struct Program {
     pub(crate) by_id: HashMap<Box<str>, NodeIx>,
     /// Effect nodes whose main output is also written to a variable (`data.outputKey`).
     pub(crate) write_through: Vec<NodeIx>,
+    pub(crate) survey: Survey,
+}
+
+/// What a program asks of who executes it.
+#[derive(Default)]
+pub(crate) struct Survey {
+    /// Some node names a pool.
+    pinned: bool,
+    needs_workspace: bool,
+    unknown_types: Vec<Box<str>>,
 }
 
 /// One node of a program.
@@ -228,6 +242,31 @@ impl Program {
         })
     }
 
+    /// Looks once at what each run would otherwise look for.
+    pub(crate) fn survey(&mut self, catalogue: &dyn NodeCatalogue) {
+        let mut unknown = BTreeSet::new();
+        let mut needs_workspace = false;
+        for node in self.nodes.iter().filter(|node| node.in_program()) {
+            let kind = node.config.kind.as_str();
+            needs_workspace |= catalogue.needs_workspace(kind);
+            let identity = match &node.action {
+                Some(action) => matches!(action, Action::Identity),
+                None => matches!(node.source, Source::Identity),
+            };
+            if identity && catalogue.find(kind).is_none() {
+                unknown.insert(kind);
+            }
+        }
+        self.survey = Survey {
+            pinned: self
+                .by_id
+                .values()
+                .any(|&ix| self.node(ix).text("pool").is_some()),
+            needs_workspace,
+            unknown_types: unknown.into_iter().map(Box::from).collect(),
+        };
+    }
+
     /// Number of nodes, synthetic ones included.
     pub fn len(&self) -> usize {
         self.nodes.len()
@@ -265,7 +304,19 @@ impl Workflow for Program {
     }
 
     fn pool(&self, node: &str) -> Option<&str> {
+        // Asked before every step, answered by almost no flow.
+        if !self.survey.pinned {
+            return None;
+        }
         self.by_id.get(node).and_then(|&ix| self.node(ix).text("pool"))
+    }
+
+    fn needs_workspace(&self) -> bool {
+        self.survey.needs_workspace
+    }
+
+    fn unknown_types(&self) -> &[Box<str>] {
+        &self.survey.unknown_types
     }
 }
 

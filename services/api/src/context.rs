@@ -11,15 +11,16 @@ use std::{fmt::Display, sync::Arc};
 use ag_artifacts::BlobStore;
 use ag_auth::Principal;
 use ag_engine::{
-    CommandError, CommandReceipt, CommandRequest, ScheduleError, ScheduleRequest, StartError, StartRequest,
-    Workflows,
+    CallRequest, CommandError, CommandReceipt, CommandRequest, ScheduleError, ScheduleRequest, StartError,
+    StartRequest, Workflows,
 };
+use ag_messaging::RunFeed;
 use ag_store::Store;
 use ag_types::{Clock, IdGen, RunId, RunKey, TenantScope, Timestamp};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
-pub use state::{AppState, CsrfCheck, Extensions, NoSessions, Services};
+pub use state::{AppState, CsrfCheck, Extensions, Fitness, NoSessions, Services};
 
 use crate::{ApiError, ApiResult, stream::Streams};
 
@@ -141,6 +142,19 @@ impl CallContext {
     /// [`StartError`]; nothing was stored then.
     pub async fn start(&self, request: StartRequest) -> Result<RunId, StartError> {
         self.state.starter().start(&self.scope, request).await
+    }
+
+    /// Starts a run that carries out one model call.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was stored then.
+    pub async fn start_call(&self, request: CallRequest) -> Result<RunId, StartError> {
+        self.state.starter().start_call(&self.scope, request).await
+    }
+
+    /// The announcements about runs.
+    pub(crate) fn feed(&self) -> &dyn RunFeed {
+        &*self.state.deps().feed
     }
 
     /// Starts a schedule.

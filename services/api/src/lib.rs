@@ -4,6 +4,7 @@
 //! * [`input`]: declarative readers of path, query and body that report every failing field at once.
 //! * [`context`]: who is calling, and the only way from a handler to a store.
 //! * [`error`]: the wire shapes of every refusal.
+//! * [`limits`]: what the nodes of a cluster refuse together.
 //! * [`middleware`]: two layers around the router: what every answer needs, and the security layer.
 //! * [`server`]: listeners, time-outs, drain. [`stream`]: ledgers as server-sent events.
 //!
@@ -12,6 +13,7 @@
 pub mod context;
 pub mod error;
 pub mod input;
+mod limits;
 mod middleware;
 pub mod operation;
 mod reply;
@@ -23,13 +25,13 @@ mod stream;
 mod testkit;
 mod workspace;
 
-pub use context::{AppState, CallContext, CsrfCheck, Extensions, NoSessions, Services};
+pub use context::{AppState, CallContext, CsrfCheck, Extensions, Fitness, NoSessions, Services};
 pub use error::{ApiError, ApiResult};
 pub use input::{Input, Request};
 pub use operation::{Family, Operation};
 pub use router::router;
 pub use routes::{
     CodeService, FlowsDirError, FlowsDirReport, ModelServices, SecretBox, SecretBoxError, ShippedBundles,
-    StoredProfiles, install_flows_dir,
+    StoredProfiles, ToolServices, install_flows_dir, predicates_registry,
 };
-pub use server::{serve, serve_ops};
+pub use server::{Ops, Probe, Readiness, serve, serve_ops};

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-pub use ops::serve_ops;
+pub use ops::{Ops, Probe, Readiness, serve_ops};
 
 use crate::{AppState, router};
 use stall::StallGuard;
@@ -48,6 +48,10 @@ pub async fn serve(state: AppState, listener: TcpListener, shutdown: Cancellatio
         .keep_alive_interval(Some(Duration::from_secs(20)));
     let graceful = GracefulShutdown::new();
     let sweeper = tokio::spawn(state.streams().clone().sweep_quiet());
+    let roll = tokio::spawn({
+        let state = state.clone();
+        async move { state.guards().planes.call_roll().await }
+    });
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -72,6 +76,7 @@ pub async fn serve(state: AppState, listener: TcpListener, shutdown: Cancellatio
         tracing::warn!("requests did not finish in time and are abandoned");
     }
     sweeper.abort();
+    roll.abort();
     Ok(())
 }
 

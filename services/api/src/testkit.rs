@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ag_artifacts::MemoryBlobs;
+use ag_artifacts::{BlobStore, MemoryBlobs};
 use ag_auth::{
     SharedTokens, TokenSet,
     audit::{AuditRecord, AuditSink},
@@ -13,7 +13,10 @@ use ag_engine::{
     Deps, Host, HostQuestion, ModelDefaults, ModelLimits, RunSettings, Starter, TickLimits, Workflows,
 };
 use ag_kernel::{Exception, Interrupt, StepEnv, StepPlan, ToolCatalogue, Workflow, aux::ApprovedBatch};
-use ag_messaging::local::{LocalBell, LocalFeed};
+use ag_messaging::{
+    LocalCounters, SharedCounters,
+    local::{LocalBell, LocalFeed},
+};
 use ag_store::{
     Counters, Document, DocumentKind, NewRun, Placement, PutMode, RunColumns, Segment, Start, Store,
     fake::FakeStore,
@@ -29,7 +32,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::{AppState, Extensions, NoSessions, Services, router};
+use crate::{AppState, Extensions, Fitness, NoSessions, Services, router};
 
 /// The shared token of test nodes.
 pub(crate) const TOKEN: &str = "test-token-test-token-test-token";
@@ -40,8 +43,27 @@ pub(crate) struct Node {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) feed: Arc<LocalFeed>,
     pub(crate) audit: Arc<Recorded>,
+    pub(crate) fit: Fitness,
     pub(crate) scope: TenantScope,
     app: Router,
+}
+
+/// What a node stands on; two nodes over the same are a cluster.
+#[derive(Clone)]
+pub(crate) struct Ground {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) counters: Arc<dyn SharedCounters>,
+}
+
+impl Default for Ground {
+    fn default() -> Self {
+        Self {
+            store: Arc::new(FakeStore::new(Arc::new(SystemClock))),
+            blobs: Arc::new(MemoryBlobs::default()),
+            counters: Arc::new(LocalCounters::default()),
+        }
+    }
 }
 
 /// An answer.
@@ -99,10 +121,22 @@ impl Node {
         change: impl FnOnce(&mut Config),
         extensions: impl FnOnce(&Arc<dyn Store>) -> Extensions,
     ) -> Self {
+        Self::over(Ground::default(), change, extensions)
+    }
+
+    /// A node over what others may stand on as well.
+    pub(crate) fn over(
+        ground: Ground,
+        change: impl FnOnce(&mut Config),
+        extensions: impl FnOnce(&Arc<dyn Store>) -> Extensions,
+    ) -> Self {
         let mut config = Config::default();
         change(&mut config);
-        let store: Arc<dyn Store> = Arc::new(FakeStore::new(Arc::new(SystemClock)));
-        let blobs = Arc::new(MemoryBlobs::default());
+        let Ground {
+            store,
+            blobs,
+            counters,
+        } = ground;
         let feed = Arc::new(LocalFeed::default());
         let workflows = Workflows::new(
             store.clone(),
@@ -127,10 +161,16 @@ impl Node {
             zone: jiff::tz::TimeZone::UTC,
             locale: "en_US".to_owned(),
         };
-        let starter = Starter::new(Arc::new(deps), Arc::new(Nothing), RunSettings::default(), None);
+        let extensions = extensions(&store);
+        let defaults = extensions.get::<Defaults>().map_or_else(
+            || Arc::new(Nothing) as Arc<dyn ModelDefaults>,
+            |given| given.0.clone(),
+        );
+        let starter = Starter::new(Arc::new(deps), defaults, RunSettings::default(), None);
         let mut tokens = TokenSet::default();
         tokens.add(TOKEN);
         let audit = Arc::new(Recorded::default());
+        let fit = Fitness::default();
         let state = AppState::new(Services {
             config: Arc::new(config),
             starter: Arc::new(starter),
@@ -138,8 +178,10 @@ impl Node {
             authenticator: Arc::new(SharedTokens::new(tokens)),
             csrf: Arc::new(NoSessions),
             audit: audit.clone(),
+            counters,
+            fit: fit.clone(),
             metrics: None,
-            extensions: extensions(&store),
+            extensions,
         });
         let app = router(state.clone());
         Self {
@@ -147,6 +189,7 @@ impl Node {
             store,
             feed,
             audit,
+            fit,
             scope: TenantScope::root(),
             app,
         }
@@ -212,6 +255,7 @@ impl Node {
             runs: vec![new],
             artifacts: vec![],
             owners: vec![],
+            memory: vec![],
             mail: vec![],
             now,
         };
@@ -328,6 +372,9 @@ pub(crate) fn segments(lines: &[String], before: i64) -> Vec<Segment> {
     };
     lines.chunks(3).enumerate().map(chunk).collect()
 }
+
+/// Default models of a node's starts, where a test brings them.
+pub(crate) struct Defaults(pub(crate) Arc<dyn ModelDefaults>);
 
 /// Ports that no test here uses.
 struct Nothing;

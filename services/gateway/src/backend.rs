@@ -4,22 +4,26 @@ use std::sync::Arc;
 
 use ag_config::{Config, DbSync, StoreBackend};
 use ag_messaging::{
-    Bell, RunFeed,
+    Bell, LocalCounters, RunFeed, SharedCounters,
     local::{LocalBell, LocalFeed},
     nats::{NatsBell, NatsOptions},
-    redis::{RedisFeed, RedisLink, RedisOptions},
+    redis::{RedisCounters, RedisFeed, RedisLink, RedisOptions},
 };
-use ag_store::Store;
-use ag_store_postgres::{PostgresOptions, PostgresStore};
+use ag_store::{ImportStore, Store};
+use ag_store_postgres::{PostgresOptions, PostgresStore, Role};
 use ag_store_sqlite::{SqliteOptions, SqliteStore, Synchronous};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// Store, bell and feed of this process.
 pub(crate) struct Backend {
     pub(crate) store: Arc<dyn Store>,
+    /// Bulk writes of the same store.
+    pub(crate) imports: Arc<dyn ImportStore>,
     pub(crate) bell: Arc<dyn Bell>,
     pub(crate) feed: Arc<dyn RunFeed>,
+    /// Counters that limit; shared by the nodes of a cluster.
+    pub(crate) counters: Arc<dyn SharedCounters>,
     /// A runner in the same process may take started runs over in memory.
     pub(crate) embedded: bool,
     close: Close,
@@ -31,6 +35,14 @@ enum Close {
 }
 
 impl Backend {
+    /// Refuses a database user who cannot do the work of this process.
+    pub(crate) fn check_role(&self, role: Role) -> anyhow::Result<()> {
+        match &self.close {
+            Close::Sqlite(_) => Ok(()),
+            Close::Postgres(store) => store.check_role(role).context("the database user does not fit"),
+        }
+    }
+
     /// Closes the store in good order.
     pub(crate) async fn close(&self) -> anyhow::Result<()> {
         match &self.close {
@@ -52,6 +64,14 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Backend> {
 }
 
 async fn sqlite(config: &Config) -> anyhow::Result<Backend> {
+    let file = config.data.dir.join("gateway.sqlite3");
+    if ag_importer::reference::is_database(&file) {
+        bail!(
+            "{0} is a database of the Python gateway; import it into a data directory of its own with \
+             `abstractgateway migrate --from sqlite {0} --data-dir NEW_DIR --apply`, then use that directory",
+            file.display()
+        );
+    }
     let mut options = SqliteOptions::new(&config.data.dir);
     options.synchronous = match config.store.db_sync {
         DbSync::Full => Synchronous::Full,
@@ -62,8 +82,10 @@ async fn sqlite(config: &Config) -> anyhow::Result<Backend> {
         .with_context(|| format!("cannot open the store in {}", config.data.dir.display()))?;
     Ok(Backend {
         store: store.clone(),
+        imports: store.clone(),
         bell: Arc::new(LocalBell::default()),
         feed: Arc::new(LocalFeed::default()),
+        counters: Arc::new(LocalCounters::default()),
         embedded: true,
         close: Close::Sqlite(store),
     })
@@ -83,28 +105,34 @@ async fn cluster(config: &Config) -> anyhow::Result<Backend> {
             tracing::warn!(
                 "no ABSTRACTGATEWAY_NATS_URL: runners of other processes find work by looking for it"
             );
-            Arc::new(LocalBell::default())
+            Arc::new(LocalBell::partial())
         }
     };
-    let feed: Arc<dyn RunFeed> = match &config.messaging.redis_url {
+    let (feed, counters): (Arc<dyn RunFeed>, Arc<dyn SharedCounters>) = match &config.messaging.redis_url {
         Some(url) => {
             let link = RedisLink::open(&RedisOptions {
                 url: url.expose_secret().to_owned(),
             })
             .context("cannot set up Redis")?;
-            Arc::new(RedisFeed::new(&link))
+            (
+                Arc::new(RedisFeed::new(&link)),
+                Arc::new(RedisCounters::new(&link)),
+            )
         }
         None => {
             tracing::warn!(
-                "no ABSTRACTGATEWAY_REDIS_URL: streams of other processes' runs are read from the database"
+                "no ABSTRACTGATEWAY_REDIS_URL: streams of other processes' runs are read from the database, and limits \
+                 hold per process"
             );
-            Arc::new(LocalFeed::default())
+            (Arc::new(LocalFeed::partial()), Arc::new(LocalCounters::default()))
         }
     };
     Ok(Backend {
         store: store.clone(),
+        imports: store.clone(),
         bell,
         feed,
+        counters,
         embedded: false,
         close: Close::Postgres(store),
     })

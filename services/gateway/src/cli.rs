@@ -2,12 +2,13 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use ag_collector::Mode;
 use ag_config::{EnvSource, Inputs, Loaded, Overrides};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
     client::{self, ClientCommand, Connection},
-    config_cmd, migrate, runner_cmd, serve, tokens,
+    config_cmd, gc, healthcheck, migrate, runner_cmd, serve, tokens,
 };
 
 /// A durable run gateway for workflow bundles.
@@ -35,9 +36,24 @@ enum Command {
         /// Pool to work for.
         #[arg(long)]
         pool: Option<String>,
+        /// The workspaces are not mounted here: take no run whose flow has file or tool nodes.
+        #[arg(long)]
+        no_workspace: bool,
+        /// Let tools run commands on this machine.
+        #[arg(long)]
+        allow_exec: bool,
     },
-    /// Bring the database's schema up to date and install the bundles.
-    Migrate,
+    /// Bring the database's schema up to date and install the bundles; with --from, import data.
+    Migrate(MigrateArgs),
+    /// Remove stored bytes that nothing refers to any more; runners do it from time to time.
+    Gc {
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Ask the process beside this one whether it is ready, for containers.
+    #[command(hide = true)]
+    Healthcheck,
     /// Configuration.
     Config {
         #[command(subcommand)]
@@ -65,6 +81,62 @@ pub(crate) struct ServeArgs {
     /// Accepted for compatibility; there is nothing to reload.
     #[arg(long, hide = true)]
     pub(crate) reload: bool,
+}
+
+/// Flags of `migrate`.
+#[derive(Debug, Default, Args)]
+pub(crate) struct MigrateArgs {
+    /// Only print what would be done to the schema; exits with 1 if there is anything.
+    #[arg(long, conflicts_with = "from")]
+    pub(crate) check: bool,
+    /// What to read: `file` or `sqlite` for data of the Python gateway, `embedded` for this one's own.
+    #[arg(long, value_enum, requires = "path", value_name = "KIND")]
+    pub(crate) from: Option<SourceKind>,
+    /// Data folder (or database file) to read.
+    #[arg(requires = "from")]
+    pub(crate) path: Option<PathBuf>,
+    /// Write; without it the import only says what it would do.
+    #[arg(long, requires = "from")]
+    pub(crate) apply: bool,
+    /// Only say what would be done (the default).
+    #[arg(long, requires = "from", conflicts_with = "apply")]
+    pub(crate) dry_run: bool,
+    /// Folder with bundles that the imported runs execute, or one `.flow` file; can be repeated.
+    #[arg(long, requires = "from", value_name = "DIR")]
+    pub(crate) flows_dir: Vec<PathBuf>,
+    /// Accepted for compatibility: the target is what is configured.
+    #[arg(long, hide = true, requires = "from")]
+    pub(crate) to: Option<String>,
+}
+
+/// Kinds of data that can be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SourceKind {
+    /// The Python gateway's file store.
+    File,
+    /// The Python gateway's SQLite store.
+    Sqlite,
+    /// An embedded gateway of this program.
+    Embedded,
+}
+
+impl MigrateArgs {
+    /// The target of an import: the environment may still name the Python gateway's store, which is the source.
+    fn overrides(&self, env: &EnvSource) -> Overrides {
+        let overrides = Overrides::default();
+        let is_file = |name: &&str| name.trim().eq_ignore_ascii_case("file");
+        match env.get("ABSTRACTGATEWAY_STORE_BACKEND").filter(is_file) {
+            Some(_) if self.from.is_some() => {
+                let postgres = [
+                    "ABSTRACTGATEWAY_DATABASE_URL",
+                    "ABSTRACTGATEWAY_DATABASE_URL_FILE",
+                ];
+                let postgres = postgres.iter().any(|name| env.get(name).is_some());
+                overrides.text("store.backend", if postgres { "postgres" } else { "sqlite" })
+            }
+            _ => overrides,
+        }
+    }
 }
 
 /// Runs a command to its exit code.
@@ -95,14 +167,32 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             }
             serve::run(load(overrides)?, &env, &args).await
         }
-        Command::Runner { pool } => {
+        Command::Runner {
+            pool,
+            no_workspace,
+            allow_exec,
+        } => {
             let mut overrides = Overrides::default();
             if let Some(pool) = pool {
                 overrides = overrides.text("runner.pool", pool);
             }
+            if no_workspace {
+                overrides = overrides.flag("runner.workspace", false);
+            }
+            if allow_exec {
+                overrides = overrides.flag("runner.allow_exec", true);
+            }
             runner_cmd::run(load(overrides)?, &env).await
         }
-        Command::Migrate => migrate::run(load(Overrides::default())?, &env).await,
+        Command::Migrate(args) => Box::pin(migrate::run(load(args.overrides(&env))?, &env, &args)).await,
+        Command::Gc { dry_run } => {
+            let mode = match dry_run {
+                true => Mode::DryRun,
+                false => Mode::Sweep,
+            };
+            gc::run(load(Overrides::default())?, &env, mode).await
+        }
+        Command::Healthcheck => healthcheck::run(&load(Overrides::default())?.config).await,
         Command::Config { command } => {
             let loaded = load(Overrides::default())?;
             let token = cli

@@ -3,12 +3,13 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ag_agents::ReactAgent;
-use ag_api::{CodeService, Extensions, ModelServices, StoredProfiles};
-use ag_artifacts::{BlobStore, LocalBlobs};
-use ag_config::{Config, EnvSource};
+use ag_api::{CodeService, Extensions, ModelServices, StoredProfiles, ToolServices};
+use ag_artifacts::{BlobMaintenance, BlobStore};
+use ag_config::{Config, EnvSource, StoreBackend};
 use ag_effects::{
     EffectRegistry,
     llm_call::{LlmCall, LlmCallSettings},
+    memory::{self, MemoryOwners, MemoryParts, kg::Vocabulary},
     model_residency::ModelResidency,
     routes::{CapabilityRoutes, Catalogues, ModelDefaults, ModelResolver, RouteLevels},
     runtime_host::{HostParts, RuntimeHost},
@@ -16,12 +17,14 @@ use ag_effects::{
     workspaces::Workspaces,
 };
 use ag_engine::{Deps, RunSettings, TickLimits, Workflows, handlers};
-use ag_outbound::OutboundPolicy;
-use ag_providers::{CapabilityTable, ProviderDirectory};
-use ag_providers_openai::{EnvironmentDirectory, OpenAiProviders, OpenAiSettings, ProviderSettings};
+use ag_mcp::McpServer;
+use ag_outbound::{OutboundClient, OutboundPolicy};
+use ag_providers::{CapabilityTable, ModelService, ProviderDirectory};
+use ag_providers_http::{EnvironmentDirectory, HttpProviders, HttpSettings, ProviderSettings, SplitService};
+use ag_providers_native::{AnthropicWire, OllamaWire};
+use ag_providers_openai::{AbstractCoreWire, OpenAiWire};
 use ag_sandbox::{CodeSandbox, MontySandbox};
-use ag_store::Store;
-use ag_tools::{DuckDuckGo, ExecPolicy, SearchEngine, ToolContext, Toolbox, mode::ToolMode};
+use ag_tools::{DuckDuckGo, ExecPolicy, SearchEngine, ToolContext, ToolSource, Toolbox, mode::ToolMode};
 use ag_types::{Clock, EffectKind, IdGen, SystemClock, SystemIds};
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
@@ -29,16 +32,21 @@ use url::Url;
 
 use crate::{
     backend::{self, Backend},
+    mcp, objects, secrets,
     tool_catalogue::Tools,
 };
 
 /// Everything below the roles.
 pub(crate) struct Platform {
     pub(crate) backend: Backend,
+    /// The bytes, for their collection.
+    pub(crate) blobs: Arc<dyn BlobMaintenance>,
     pub(crate) deps: Arc<Deps>,
     pub(crate) defaults: Arc<dyn ModelDefaults>,
     pub(crate) settings: RunSettings,
     pub(crate) extensions: Extensions,
+    /// Tool servers, not yet connected: see [`crate::mcp::start`].
+    pub(crate) mcp: Vec<Arc<McpServer>>,
 }
 
 /// Builds the platform for the configured store.
@@ -47,10 +55,13 @@ pub(crate) async fn platform(config: &Config, env: &EnvSource) -> anyhow::Result
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGen> = Arc::new(SystemIds);
     let store = backend.store.clone();
-    let blobs: Arc<dyn BlobStore> = Arc::new(LocalBlobs::new(config.data_path("blobs")));
+    let stored_bytes = objects::open(config, env)?;
+    let blobs: Arc<dyn BlobStore> = stored_bytes.clone();
+    let secrets = secrets::open(config)?;
 
     let table = Arc::new(CapabilityTable::built_in());
-    let directory = providers(config, store.clone(), table.clone())?;
+    let profiles = StoredProfiles::new(store.clone(), secrets.clone(), true);
+    let (directory, split) = providers(config, profiles, table.clone())?;
     let levels = RouteLevels::Single;
     let routes = Arc::new(CapabilityRoutes::new(
         store.clone(),
@@ -65,7 +76,9 @@ pub(crate) async fn platform(config: &Config, env: &EnvSource) -> anyhow::Result
 
     let sandbox: Arc<dyn CodeSandbox> = Arc::new(MontySandbox::default());
     let workspaces = workspaces(config)?;
-    let tools = tools(config, env, workspaces.clone())?;
+    let mcp = mcp::servers(config, env)?;
+    let toolbox = toolbox(config, env, &mcp)?;
+    let tools = tools(config, toolbox.clone(), workspaces.clone())?;
     let host = RuntimeHost::new(HostParts {
         sandbox: sandbox.clone(),
         limits: ag_sandbox::Limits::default(),
@@ -92,6 +105,16 @@ pub(crate) async fn platform(config: &Config, env: &EnvSource) -> anyhow::Result
         )
         .with(EffectKind::EmitEvent, Arc::new(handlers::EmitEvent))
         .with(EffectKind::VarsQuery, Arc::new(handlers::VarsQuery));
+    let effects = memory::register(
+        effects,
+        MemoryParts {
+            owners: MemoryOwners {
+                global: config.execution.global_memory_run_id.clone(),
+            },
+            vocabulary: Vocabulary::of_registry(&ag_api::predicates_registry(config)),
+            resolver: resolver.clone(),
+        },
+    );
     let limits = ag_bundles::Limits::default();
     let workflows = Workflows::new(
         store.clone(),
@@ -109,7 +132,7 @@ pub(crate) async fn platform(config: &Config, env: &EnvSource) -> anyhow::Result
         tools,
         host: Arc::new(host),
         workflows: Arc::new(workflows),
-        catalogue: Arc::new(Tools),
+        catalogue: Arc::new(Tools(toolbox.clone())),
         clock,
         ids,
         limits: TickLimits {
@@ -122,8 +145,10 @@ pub(crate) async fn platform(config: &Config, env: &EnvSource) -> anyhow::Result
     let extensions = Extensions::default()
         .with(ModelServices {
             resolver,
-            secrets: None,
+            secrets,
+            split,
         })
+        .with(ToolServices(toolbox))
         .with(CodeService(sandbox));
     let settings = RunSettings {
         prompt_cache: config.execution.prompt_cache,
@@ -131,19 +156,23 @@ pub(crate) async fn platform(config: &Config, env: &EnvSource) -> anyhow::Result
     };
     Ok(Platform {
         backend,
+        blobs: stored_bytes,
         deps,
         defaults,
         settings,
         extensions,
+        mcp,
     })
 }
 
+/// Where models are found, and the service that calls them in split mode.
+type Models = (Arc<dyn ProviderDirectory>, Option<Arc<dyn ModelService>>);
+
 fn providers(
     config: &Config,
-    store: Arc<dyn Store>,
+    profiles: StoredProfiles,
     table: Arc<CapabilityTable>,
-) -> anyhow::Result<Arc<dyn ProviderDirectory>> {
-    let providers = OpenAiProviders::new(OpenAiSettings::default(), table).context("cannot set up TLS")?;
+) -> anyhow::Result<Models> {
     let lookup = |name: &str| {
         let plain = config.providers.get(name).map(str::to_owned);
         plain.or_else(|| {
@@ -153,10 +182,22 @@ fn providers(
                 .map(|secret| secret.expose_secret().to_owned())
         })
     };
-    // No key encrypts stored secrets yet, so connections that hold one cannot be made.
-    let profiles = StoredProfiles::new(store, None, true);
-    let directory = EnvironmentDirectory::new(ProviderSettings::from_lookup(lookup), Arc::new(providers));
-    Ok(Arc::new(directory.with_profiles(Arc::new(profiles))))
+    let settings = ProviderSettings::from_lookup(lookup);
+    let providers = HttpProviders::new(HttpSettings::default(), table)
+        .context("cannot set up TLS")?
+        .with_wire(Arc::new(OpenAiWire::default()))
+        .with_wire(Arc::new(AnthropicWire))
+        .with_wire(Arc::new(OllamaWire))
+        .with_wire(Arc::new(AbstractCoreWire))
+        .with_split(settings.split().cloned());
+    let split = settings
+        .split()
+        .map(|server| SplitService::new(server, &providers))
+        .transpose()
+        .context("ABSTRACTCORE_SERVER_BASE_URL")?;
+    let split = split.map(|service| Arc::new(service) as Arc<dyn ModelService>);
+    let directory = EnvironmentDirectory::new(settings, Arc::new(providers));
+    Ok((Arc::new(directory.with_profiles(Arc::new(profiles))), split))
 }
 
 fn llm_settings(config: &Config) -> LlmCallSettings {
@@ -181,21 +222,30 @@ fn workspaces(config: &Config) -> anyhow::Result<Workspaces> {
     Ok(Workspaces::confined(&home, &roots))
 }
 
-fn tools(config: &Config, env: &EnvSource, workspaces: Workspaces) -> anyhow::Result<Arc<ToolCallsEffect>> {
-    // In single-token mode every caller is the operator, whose tools may reach local services (architecture D15a).
-    let http =
-        ToolContext::http_client(OutboundPolicy::operator()).context("cannot set up HTTP for tools")?;
+// In single-token mode every caller is the operator, whose tools may reach local services (architecture D15a).
+fn tool_http() -> anyhow::Result<OutboundClient> {
+    ToolContext::http_client(OutboundPolicy::operator()).context("cannot set up HTTP for tools")
+}
+
+fn toolbox(config: &Config, env: &EnvSource, mcp: &[Arc<McpServer>]) -> anyhow::Result<Toolbox> {
     let endpoint = Url::parse(DuckDuckGo::ENDPOINT).context("search endpoint")?;
-    let search: Arc<dyn SearchEngine> = Arc::new(DuckDuckGo::new(http.clone(), endpoint));
-    let toolbox = Toolbox::new(
-        ExecPolicy::allowed(
+    let search: Arc<dyn SearchEngine> = Arc::new(DuckDuckGo::new(tool_http()?, endpoint));
+    // Embedded, the operator's own machine; on a cluster a pool has to be set aside for commands.
+    let embedded = config.store_backend() == StoreBackend::Sqlite;
+    let exec = match config.runner.allow_exec.unwrap_or(embedded) {
+        true => ExecPolicy::allowed(
             env.iter()
                 .map(|(name, value)| (name.to_owned(), value.to_owned())),
         ),
-        Some(search),
-    );
+        false => ExecPolicy::forbidden(),
+    };
+    let sources = mcp.iter().map(|server| Arc::clone(server) as Arc<dyn ToolSource>);
+    Ok(Toolbox::new(exec, Some(search)).with_sources(sources))
+}
+
+fn tools(config: &Config, toolbox: Toolbox, workspaces: Workspaces) -> anyhow::Result<Arc<ToolCallsEffect>> {
     let mode = ToolMode::parse(&config.execution.tool_mode);
-    let mut settings = ToolSettings::new(mode, http, workspaces);
+    let mut settings = ToolSettings::new(mode, tool_http()?, workspaces);
     settings.max_attachment_bytes = config.limits.attachment_bytes();
     settings.timeout = Duration::from_secs(7_200);
     Ok(Arc::new(ToolCallsEffect::new(toolbox, settings)))

@@ -5,11 +5,18 @@ mod cli;
 mod client;
 mod compose;
 mod config_cmd;
+mod gc;
+mod healthcheck;
+mod housekeeping;
+mod mcp;
 mod migrate;
+mod objects;
 mod runner_cmd;
+mod secrets;
 mod serve;
 mod tokens;
 mod tool_catalogue;
+mod workspace_mark;
 
 use std::process::ExitCode;
 

@@ -2,25 +2,26 @@
 
 use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc};
 
-use ag_api::{AppState, NoSessions, Services, ShippedBundles, install_flows_dir};
+use ag_api::{AppState, Fitness, NoSessions, Services, ShippedBundles, install_flows_dir};
 use ag_auth::{
     OriginPolicy, SharedTokens, TokenSet,
-    audit::{AuditFile, AuditSink, NoAudit, QueuedAudit},
+    audit::{AuditFile, NoAudit, QueuedAudit},
     startup::{self, is_loopback_host},
 };
 use ag_config::{Config, EnvSource, Loaded, LogFormat};
-use ag_engine::{LocalRunner, Starter};
+use ag_engine::{LivePools, LocalRunner, Starter};
 use ag_runner::LocalSlots;
-use ag_telemetry::{LogOutput, Options as LogOptions, TelemetryGuard, filter_text};
+use ag_telemetry::{LogOutput, Options as LogOptions, TelemetryGuard, TraceOptions, filter_text};
 use ag_types::TenantScope;
 use anyhow::{Context as _, bail};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::ServeArgs,
     compose::{self, Platform},
+    gc, housekeeping,
     runner_cmd::new_runner,
 };
 
@@ -46,6 +47,7 @@ pub(crate) async fn run(loaded: Loaded, env: &EnvSource, args: &ServeArgs) -> an
         .with_context(|| format!("cannot make the data directory {}", config.data.dir.display()))?;
     let access = access(&config)?;
     let platform = compose::platform(&config, env).await?;
+    platform.backend.check_role(ag_store_postgres::Role::Api)?;
     if platform.backend.embedded {
         // On a cluster the bundles are seeded by `migrate`, once for all nodes.
         let flows_dir = config.workflows.flows_dir.as_deref();
@@ -60,27 +62,52 @@ pub(crate) async fn run(loaded: Loaded, env: &EnvSource, args: &ServeArgs) -> an
     }
 
     let shutdown = CancellationToken::new();
+    Box::pin(crate::mcp::start(&platform.mcp, &shutdown)).await;
     let (runner, local) = start_runner(&config, &platform, &shutdown).await?;
-    let starter = Arc::new(Starter::new(
+    // On a cluster the runners collect.
+    let collector = platform
+        .backend
+        .embedded
+        .then(|| gc::start(&config, &platform.deps, platform.blobs.clone(), shutdown.clone()));
+    // Embedded, the runner of this process looks at the pools.
+    let live = (!platform.backend.embedded).then(Arc::<LivePools>::default);
+    let audit = audit(&config)?;
+    let looking = housekeeping::Looking {
+        store: platform.deps.store.clone(),
+        clock: platform.deps.clock.clone(),
+        pools: live.clone(),
+        database: platform.backend.embedded.then(|| config.db_path()),
+        audit: audit.clone(),
+    };
+    let looking = tokio::spawn(looking.around());
+    let starter = Starter::new(
         platform.deps.clone(),
         platform.defaults.clone(),
         platform.settings.clone(),
         local,
-    ));
+    );
+    let starter = Arc::new(starter.with_live_pools(live.unwrap_or_default()));
+    let fit = Fitness::default();
+    let watching = housekeeping::watch_workspaces(&config, &platform, &fit);
     let state = AppState::new(Services {
         config: config.clone(),
         starter,
         users_mode: false,
         authenticator: Arc::new(SharedTokens::new(access.tokens.clone())),
         csrf: Arc::new(NoSessions),
-        audit: audit(&config)?,
+        audit: match audit {
+            Some(queue) => queue,
+            None => Arc::new(NoAudit),
+        },
+        counters: platform.backend.counters.clone(),
+        fit,
         metrics: Some(telemetry.metrics()),
         extensions: platform.extensions.clone(),
     });
 
     let listener = bind(&access.host, config.server.port).await?;
     let address = listener.local_addr().context("the listener has no address")?;
-    let ops = ops_listener(&config, &state).await?;
+    let ops = housekeeping::ops_listener(&config, state.ops()).await?;
     announce(&config, &access, address, args)?;
     let signals = tokio::spawn(watch_signals(shutdown.clone()));
     ag_api::serve(state, listener, shutdown.clone())
@@ -90,11 +117,15 @@ pub(crate) async fn run(loaded: Loaded, env: &EnvSource, args: &ServeArgs) -> an
     if let Some(runner) = runner {
         runner.await.context("the runner panicked")?;
     }
-    if let Some(ops) = ops {
-        ops.abort();
+    if let Some(collector) = collector.flatten() {
+        collector.await.context("the collector panicked")?;
+    }
+    for task in [ops, watching, Some(looking)].into_iter().flatten() {
+        task.abort();
     }
     signals.abort();
     platform.backend.close().await?;
+    telemetry.flush().await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -110,8 +141,27 @@ pub(crate) fn telemetry(config: &Config) -> anyhow::Result<TelemetryGuard> {
             LogFormat::Json => ag_telemetry::LogFormat::Json,
         },
         output: LogOutput::default(),
+        traces: config
+            .telemetry
+            .otlp_endpoint
+            .clone()
+            .map(|endpoint| TraceOptions {
+                endpoint,
+                headers: header_pairs(config.telemetry.otlp_headers.as_ref()),
+                service_name: config.telemetry.service_name.clone(),
+                ratio: config.telemetry.trace_ratio,
+            }),
     };
     ag_telemetry::init(&options, vec![]).context("cannot set up logging")
+}
+
+/// `name=value` pairs, as the OpenTelemetry specification writes them.
+fn header_pairs(text: Option<&SecretString>) -> Vec<(String, String)> {
+    let text = text.map(|text| text.expose_secret()).unwrap_or_default();
+    text.split(',')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        .collect()
 }
 
 /// Who may come in, and where they knock (architecture D14).
@@ -146,9 +196,9 @@ fn access(config: &Config) -> anyhow::Result<Access> {
     Ok(Access { tokens, host, local })
 }
 
-fn audit(config: &Config) -> anyhow::Result<Arc<dyn AuditSink>> {
+fn audit(config: &Config) -> anyhow::Result<Option<Arc<QueuedAudit>>> {
     if !config.audit.enabled || !config.auth.security {
-        return Ok(Arc::new(NoAudit));
+        return Ok(None);
     }
     let keep = usize::try_from(config.audit.rotations).unwrap_or(usize::MAX);
     let file = AuditFile::new(
@@ -157,9 +207,8 @@ fn audit(config: &Config) -> anyhow::Result<Arc<dyn AuditSink>> {
         keep,
         jiff::Timestamp::now,
     );
-    Ok(Arc::new(
-        QueuedAudit::start(file, AUDIT_QUEUE).context("cannot start the audit log")?,
-    ))
+    let queue = QueuedAudit::start(file, AUDIT_QUEUE).context("cannot start the audit log")?;
+    Ok(Some(Arc::new(queue)))
 }
 
 async fn start_runner(
@@ -179,7 +228,7 @@ async fn start_runner(
     Ok((Some(task), Some(local)))
 }
 
-async fn bind(host: &str, port: u16) -> anyhow::Result<TcpListener> {
+pub(crate) async fn bind(host: &str, port: u16) -> anyhow::Result<TcpListener> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match TcpListener::bind((bare, port)).await {
         Ok(listener) => Ok(listener),
@@ -188,19 +237,6 @@ async fn bind(host: &str, port: u16) -> anyhow::Result<TcpListener> {
         }
         Err(error) => Err(error).with_context(|| format!("cannot bind {host}:{port}")),
     }
-}
-
-async fn ops_listener(config: &Config, state: &AppState) -> anyhow::Result<Option<JoinHandle<()>>> {
-    let Some(port) = config.telemetry.metrics_port else {
-        return Ok(None);
-    };
-    let listener = bind(&config.telemetry.metrics_addr, port).await?;
-    let state = state.clone();
-    Ok(Some(tokio::spawn(async move {
-        if let Err(error) = ag_api::serve_ops(state, listener, CancellationToken::new()).await {
-            tracing::error!(%error, "the metrics listener failed");
-        }
-    })))
 }
 
 /// Says where the gateway is and what to try next.

@@ -1,10 +1,17 @@
 //! The runs that this runner holds, and how to reach their drives.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use ag_engine::CancelSignal;
 use ag_types::RunKey;
 use parking_lot::Mutex;
+use tokio::time::Instant;
+
+/// A run that this runner cannot execute is looked at again after this time: its flow or this runner's peers may have
+/// changed, and nobody else may be there.
+const REFUSED_FOR: Duration = Duration::from_secs(30);
+/// Refused runs that are remembered.
+const MAX_REFUSED: usize = 10_000;
 
 /// Held runs.
 #[derive(Debug, Default)]
@@ -13,6 +20,8 @@ pub(crate) struct Board {
     /// Panics of drives since the last good end of one. The store counts crashes of processes, and a panic is none;
     /// for a run both say the same: whoever holds it falls over.
     panics: Mutex<HashMap<RunKey, i16>>,
+    /// Runs that were handed back because others must execute them, and until when they are left alone.
+    refused: Mutex<HashMap<RunKey, Instant>>,
 }
 
 impl Board {
@@ -45,6 +54,41 @@ impl Board {
 
     pub(crate) fn forget_panics(&self, key: RunKey) {
         self.panics.lock().remove(&key);
+    }
+
+    /// Leaves a run to others for a while.
+    pub(crate) fn refuse(&self, key: RunKey) {
+        let now = Instant::now();
+        let mut refused = self.refused.lock();
+        if refused.len() >= MAX_REFUSED {
+            refused.retain(|_, until| *until > now);
+        }
+        if refused.len() < MAX_REFUSED {
+            refused.insert(key, now + REFUSED_FOR);
+        }
+    }
+
+    /// Takes out what is left to others at present; returns how many those were.
+    pub(crate) fn drop_refused(&self, keys: &mut Vec<RunKey>) -> usize {
+        let mut refused = self.refused.lock();
+        if refused.is_empty() {
+            return 0;
+        }
+        let (now, before) = (Instant::now(), keys.len());
+        keys.retain(|key| match refused.get(key) {
+            Some(until) if *until > now => false,
+            Some(_) => {
+                refused.remove(key);
+                true
+            }
+            None => true,
+        });
+        before - keys.len()
+    }
+
+    /// Runs left to others.
+    pub(crate) fn refused(&self) -> usize {
+        self.refused.lock().len()
     }
 
     pub(crate) fn len(&self) -> usize {

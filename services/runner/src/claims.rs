@@ -1,6 +1,7 @@
 //! From hints to held runs.
 
 use std::{
+    collections::VecDeque,
     panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -9,9 +10,14 @@ use std::{
 use ag_engine::{Ended, Held, Signals, Stop};
 use ag_kernel::EffectRequest;
 use ag_store::{CandidateQuery, ClaimedRun, StoreError};
+use ag_telemetry::{
+    metrics::{CLAIMS, FOUND_BY_SWEEP, HANDED_BACK, TICK_DURATION, TICKS, store_operation},
+    traces,
+};
 use ag_types::{PlaneId, RunKey};
 use futures::FutureExt as _;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tracing::Instrument as _;
 
 use crate::{
     Runner,
@@ -22,13 +28,20 @@ use crate::{
 const FULL_LOOK: Duration = Duration::from_secs(5);
 /// The same while the bell is known to lose hints.
 const DEGRADED_LOOK: Duration = Duration::from_millis(250);
+/// How long a look's answer is used.
+const PAGE_FRESH: Duration = Duration::from_secs(1);
 /// Most runs of one claim.
 const MAX_CLAIM: usize = 64;
+/// Most runs left to others that a look skips.
+const MAX_SKIPPED: usize = 1_000;
 
 impl Runner {
     pub(crate) async fn claim_loop(self: &Arc<Self>, session: &Session) {
         let mut bell = self.deps.bell.listen(self.options.pool.clone()).await;
-        let mut last_look = tokio::time::Instant::now();
+        let mut last_look = Instant::now();
+        // Whether the store is asked next, because more is known to be there than hints say.
+        let mut more = false;
+        let mut page = Page::default();
         loop {
             // A slot first: hints are taken only when there is room for them.
             let Ok(permit) = self.slots.clone().acquire_owned().await else {
@@ -38,9 +51,10 @@ impl Runner {
                 return;
             }
             let free = (self.slots.available_permits() + 1).min(MAX_CLAIM);
-            let keys = if self.look_wanted.swap(false, Ordering::AcqRel) {
-                Vec::new()
-            } else {
+            let mut unannounced = self.look_wanted.swap(false, Ordering::AcqRel);
+            let mut keys = page.take(free);
+            let mut looked = !keys.is_empty();
+            if keys.is_empty() && !unannounced && !std::mem::take(&mut more) {
                 let pause = if self.deps.bell.healthy() {
                     FULL_LOOK
                 } else {
@@ -48,20 +62,26 @@ impl Runner {
                 };
                 let deadline = last_look + jittered(pause);
                 tokio::select! {
-                    keys = bell.next(free) => keys,
-                    () = tokio::time::sleep_until(deadline) => Vec::new(),
-                    () = self.look.notified() => Vec::new(),
+                    hints = bell.next(free) => {
+                        keys = hints;
+                        // Hints come in the order of their ringing. As long as they fill every free slot, one plane
+                        // may have rung them all, so next the store is asked, which is fair.
+                        more = keys.len() >= free;
+                        if self.board.drop_refused(&mut keys) > 0 && keys.is_empty() {
+                            continue;
+                        }
+                    }
+                    () = tokio::time::sleep_until(deadline) => unannounced = true,
+                    () = self.look.notified() => {}
                     () = self.drain.cancelled() => return,
                 }
-            };
-            let looked = keys.is_empty();
-            let keys = match looked {
-                true => {
-                    last_look = tokio::time::Instant::now();
-                    self.candidates(free).await
-                }
-                false => keys,
-            };
+            }
+            if keys.is_empty() {
+                looked = true;
+                last_look = Instant::now();
+                page.fill(self.candidates(free.max(MAX_CLAIM)).await);
+                keys = page.take(free);
+            }
             if keys.is_empty() {
                 continue;
             }
@@ -69,8 +89,13 @@ impl Runner {
             match self.claim(session, keys, permit).await {
                 // A full page of candidates says that there may be more.
                 Ok(claimed) => {
-                    if looked && asked >= free && claimed > 0 {
-                        self.look_wanted.store(true, Ordering::Release);
+                    more |= looked && asked >= free && claimed > 0;
+                    if claimed == 0 {
+                        // Somebody else is working on the same ones.
+                        page.keys.clear();
+                    }
+                    if looked && unannounced {
+                        FOUND_BY_SWEEP.with(["ready"]).increment(claimed as u64);
                     }
                 }
                 Err(StoreError::SessionLost) => {
@@ -79,7 +104,7 @@ impl Runner {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "claim failed");
-                    self.look_wanted.store(true, Ordering::Release);
+                    more = true;
                     tokio::time::sleep(jittered(DEGRADED_LOOK)).await;
                 }
             }
@@ -87,14 +112,32 @@ impl Runner {
     }
 
     async fn candidates(&self, limit: usize) -> Vec<RunKey> {
+        let mut keys = self.candidates_of(self.options.pool.clone(), limit).await;
+        if self.place.is_alone() && keys.len() < limit {
+            // Runs that another process, or another configuration, has put into pools that exist no more.
+            for pool in self.place.live().busy() {
+                if pool != self.options.pool {
+                    keys.extend(self.candidates_of(pool, limit - keys.len()).await);
+                }
+            }
+        }
+        keys
+    }
+
+    async fn candidates_of(&self, pool: Arc<str>, limit: usize) -> Vec<RunKey> {
         let after_plane = PlaneId((self.deps.ids.random() % 1_024) as i32);
         let query = CandidateQuery {
-            pool: self.options.pool.clone(),
-            limit,
+            pool,
+            // Runs that are left to others must not hide those behind them.
+            limit: limit + self.board.refused().min(MAX_SKIPPED),
             after_plane,
         };
         match self.deps.store.candidates(&SCOPE, query).await {
-            Ok(keys) => keys,
+            Ok(mut keys) => {
+                self.board.drop_refused(&mut keys);
+                keys.truncate(limit);
+                keys
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot look for candidates");
                 Vec::new()
@@ -109,9 +152,20 @@ impl Runner {
         keys: Vec<RunKey>,
         permit: OwnedSemaphorePermit,
     ) -> Result<usize, StoreError> {
-        let claim = self.deps.store.claim(&SCOPE, session.id, &keys, &[]).await?;
+        let asked = keys.len();
+        let span =
+            tracing::info_span!(parent: None, "claim", asked = asked as i64, claimed = tracing::field::Empty);
+        let claim = store_operation("claim", self.deps.store.claim(&SCOPE, session.id, &keys, &[]))
+            .instrument(span.clone())
+            .await?;
         let mut permit = Some(permit);
         let count = claim.runs.len();
+        span.record("claimed", count as i64);
+        CLAIMS.with(["claimed"]).increment(count as u64);
+        CLAIMS
+            .with(["taken"])
+            .increment((asked - count.min(asked)) as u64);
+        let traceparent = span.in_scope(traces::traceparent);
         for claimed in claim.runs {
             let permit = match permit.take() {
                 Some(permit) => permit,
@@ -121,7 +175,7 @@ impl Runner {
                     Err(_) => return Ok(count),
                 },
             };
-            self.spawn_claimed(session, claimed, permit);
+            self.spawn_claimed(session, claimed, permit, traceparent.clone());
         }
         Ok(count)
     }
@@ -131,6 +185,7 @@ impl Runner {
         session: &Session,
         mut claimed: ClaimedRun,
         permit: OwnedSemaphorePermit,
+        claim: Option<String>,
     ) {
         let (runner, session) = (self.clone(), session.clone());
         self.tasks.spawn(async move {
@@ -146,7 +201,7 @@ impl Runner {
                 false => None,
             };
             match runner.hold(&session, claimed).await {
-                Ok(held) => runner.drive(&session, held, None, permit).await,
+                Ok(held) => runner.drive(&session, held, None, permit, claim).await,
                 Err(error) => {
                     tracing::error!(run.id = %grip.key.run, %error, "a claimed run cannot be read");
                     // Damaged state does not heal by itself; an unavailable store may.
@@ -181,6 +236,7 @@ impl Runner {
         mut held: Held,
         pending: Option<EffectRequest>,
         _permit: OwnedSemaphorePermit,
+        claim: Option<String>,
     ) {
         let key = held.key;
         let grip = Grip {
@@ -193,10 +249,41 @@ impl Runner {
             abort: session.abort.clone(),
             cancel,
             drain: self.drain.clone(),
+            place: self.place.clone(),
         };
         // A drive that panics loses its work in memory, never the run: what is stored is its last commit.
+        // A run may last for days: each visit is a trace of its own, linked to the start and to its claim.
+        let span = tracing::info_span!(
+            parent: None,
+            "tick",
+            run.id = %key.run,
+            workflow.id = &*held.tick.run.head.workflow_id,
+            pool = &*self.options.pool,
+            epoch = grip.epoch,
+            end = tracing::field::Empty
+        );
+        for cause in [held.tick.aux.traceparent.as_deref(), claim.as_deref()]
+            .into_iter()
+            .flatten()
+        {
+            traces::link(&span, cause);
+        }
+        let since = Instant::now();
         let drive = AssertUnwindSafe(self.deps.drive(&mut held, &signals, pending)).catch_unwind();
-        let ended = drive.await;
+        let ended = drive.instrument(span.clone()).await;
+        TICK_DURATION.with([]).record(since.elapsed().as_secs_f64());
+        let end = match &ended {
+            Ok(Ok(Ended::Resting { .. })) => "waiting",
+            Ok(Ok(Ended::Terminal)) => "terminal",
+            Ok(Ok(Ended::Again)) => "again",
+            Ok(Err(Stop::Lost)) => "lost",
+            Ok(Err(Stop::Unfit(_))) => "handed_back",
+            Ok(Err(_)) => "failed",
+            Err(_) => "panicked",
+        };
+        span.record("end", end);
+        TICKS.with([end]).increment(1);
+        drop(span);
         drop(held);
         self.board.remove(key);
         let Ok(ended) = ended else {
@@ -215,6 +302,14 @@ impl Runner {
                 tracing::warn!(run.id = %key.run, epoch = grip.epoch, "authority lost, work dropped");
             }
             Err(Stop::Store(StoreError::SessionLost)) => session.abort.cancel(),
+            Err(Stop::Unfit(unfit)) => {
+                tracing::warn!(run.id = %key.run, pool = &*self.options.pool, reason = %unfit, "run handed back");
+                HANDED_BACK
+                    .with([&self.options.pool, unfit.as_str()])
+                    .increment(1);
+                self.board.refuse(key);
+                self.release(session, &grip, Duration::ZERO).await;
+            }
             Err(error) => {
                 tracing::error!(run.id = %key.run, %error, "drive stopped");
                 self.release(session, &grip, DEGRADED_LOOK).await;
@@ -246,6 +341,30 @@ impl Runner {
                 }
             }
         }
+    }
+}
+
+/// Candidates that were found and not yet asked for. They are in the order of fairness between planes, which a look
+/// for a single free slot would lose: it would always find the oldest run, and with it the longest backlog.
+#[derive(Default)]
+struct Page {
+    keys: VecDeque<RunKey>,
+    until: Option<Instant>,
+}
+
+impl Page {
+    fn fill(&mut self, keys: Vec<RunKey>) {
+        self.keys = keys.into();
+        self.until = Some(Instant::now() + PAGE_FRESH);
+    }
+
+    /// The next ones, as long as they are fresh: who came meanwhile must not wait behind a page of long calls.
+    fn take(&mut self, n: usize) -> Vec<RunKey> {
+        if self.until.is_some_and(|until| until <= Instant::now()) {
+            self.keys.clear();
+        }
+        let n = n.min(self.keys.len());
+        self.keys.drain(..n).collect()
     }
 }
 

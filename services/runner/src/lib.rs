@@ -8,9 +8,10 @@
 mod beat;
 mod board;
 mod claims;
+mod instances;
 mod local;
 mod runner;
 mod timers;
 
 pub use local::LocalSlots;
-pub use runner::{Runner, RunnerOptions};
+pub use runner::{Company, Runner, RunnerOptions};

@@ -19,6 +19,10 @@ struct Reserved {
 }
 
 impl LocalRunner for LocalSlots {
+    fn pool(&self) -> Arc<str> {
+        self.0.options.pool.clone()
+    }
+
     fn reserve(&self) -> Option<Box<dyn Slot>> {
         let runner = &self.0;
         if runner.drain.is_cancelled() {
@@ -55,7 +59,7 @@ impl Slot for Reserved {
         } = *self;
         let tasks = runner.tasks.clone();
         tasks.spawn(async move {
-            runner.drive(&session, *held, pending, permit).await;
+            runner.drive(&session, *held, pending, permit, None).await;
         });
     }
 }

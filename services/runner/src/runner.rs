@@ -1,20 +1,30 @@
 //! A runner: one or more sessions, one after the other, until it is told to stop.
 
 use std::{
+    path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
-use ag_engine::Deps;
+use ag_engine::{Deps, LivePools, Place};
 use ag_store::{NewSession, StoreError};
 use ag_types::{SessionId, SystemScope};
-use parking_lot::RwLock;
-use tokio::sync::{Notify, Semaphore};
+use parking_lot::{Mutex, RwLock};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{board::Board, timers::Timers};
+use crate::{
+    board::Board,
+    instances::{self, Instance},
+    timers::Timers,
+};
 
 pub(crate) const SCOPE: SystemScope = SystemScope::new("runner");
+/// Longest wait for a new session before another connection is tried.
+const OPEN: Duration = Duration::from_secs(10);
 
 /// Settings of a runner.
 #[derive(Debug, Clone)]
@@ -27,6 +37,22 @@ pub struct RunnerOptions {
     pub node: String,
     /// How long a drain waits for effects in flight before they are handed back.
     pub drain: Duration,
+    /// Whether there are other runners.
+    pub company: Company,
+    /// Folder in which runners of this machine show that they live; `None` leaves it to the leases to find out.
+    pub instances: Option<PathBuf>,
+}
+
+/// Whether there are other runners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Company {
+    /// The only one there is executes everything, whatever pool it belongs to.
+    Alone,
+    /// One of several: runs of other pools, and those it cannot execute, are left to the others.
+    Others {
+        /// The workspaces are mounted here.
+        workspace: bool,
+    },
 }
 
 impl Default for RunnerOptions {
@@ -36,6 +62,8 @@ impl Default for RunnerOptions {
             slots: 256,
             node: "local".to_owned(),
             drain: Duration::from_secs(30),
+            company: Company::Alone,
+            instances: None,
         }
     }
 }
@@ -46,12 +74,27 @@ pub(crate) struct Session {
     pub(crate) id: SessionId,
     /// Fires when the authority is gone: every task stops at once.
     pub(crate) abort: CancellationToken,
+    /// When the last good renewal was sent.
+    renewed: Arc<Mutex<Instant>>,
+    /// Held as long as the session lives.
+    _instance: Option<Arc<Instance>>,
+}
+
+impl Session {
+    pub(crate) fn renewed(&self) -> Instant {
+        *self.renewed.lock()
+    }
+
+    pub(crate) fn set_renewed(&self, sent: Instant) {
+        *self.renewed.lock() = sent;
+    }
 }
 
 /// The worker role.
 pub struct Runner {
     pub(crate) deps: Arc<Deps>,
     pub(crate) options: RunnerOptions,
+    pub(crate) place: Arc<Place>,
     pub(crate) slots: Arc<Semaphore>,
     /// Runs whose holders crashed twice go one at a time, so that the third crash names the culprit.
     pub(crate) suspects: Arc<Semaphore>,
@@ -68,7 +111,13 @@ pub struct Runner {
 impl Runner {
     /// A runner that does nothing before [`Runner::run`].
     pub fn new(deps: Arc<Deps>, options: RunnerOptions) -> Arc<Self> {
+        let pool = options.pool.clone();
+        let place = match options.company {
+            Company::Alone => Place::alone(pool),
+            Company::Others { workspace } => Place::in_pool(pool, workspace, Arc::default()),
+        };
         Arc::new(Self {
+            place: Arc::new(place),
             slots: Arc::new(Semaphore::new(options.slots)),
             suspects: Arc::new(Semaphore::new(1)),
             board: Board::default(),
@@ -83,23 +132,59 @@ impl Runner {
         })
     }
 
+    /// What this runner knows of its and other pools.
+    pub fn live_pools(&self) -> &Arc<LivePools> {
+        self.place.live()
+    }
+
     /// Opens the first session; afterwards starts in the same process may hand runs over.
     ///
     /// # Errors
     /// [`StoreError`] when the store refuses.
     pub async fn open(&self) -> Result<(), StoreError> {
+        self.bury_predecessors().await;
         let id = self.deps.ids.session_id();
+        let instance = self
+            .options
+            .instances
+            .as_deref()
+            .and_then(|folder| Instance::of(folder, id));
         let session = NewSession {
             id,
             pool: self.options.pool.clone(),
             node: self.options.node.clone(),
         };
+        let sent = Instant::now();
         self.deps.store.open_session(&SCOPE, session).await?;
         *self.session.write() = Some(Session {
             id,
             abort: CancellationToken::new(),
+            renewed: Arc::new(Mutex::new(sent)),
+            _instance: instance.map(Arc::new),
         });
         Ok(())
+    }
+
+    /// Ends the sessions of processes of this machine that are known to be gone, without waiting for their leases.
+    async fn bury_predecessors(&self) {
+        let Some(folder) = &self.options.instances else {
+            return;
+        };
+        for gone in instances::gone(folder) {
+            let session = gone.session();
+            match self.deps.store.close_session(&SCOPE, session, false).await {
+                Ok(woken) => {
+                    tracing::warn!(session.id = %session, runs = woken.len(), "ended the session of a process that is gone");
+                    for woken in woken {
+                        self.deps.bell.ring(&woken.pool, &[woken.key]).await;
+                    }
+                    gone.forget();
+                }
+                Err(error) => {
+                    tracing::warn!(session.id = %session, %error, "a dead session could not be ended");
+                }
+            }
+        }
     }
 
     /// Works until `shutdown` fires, then drains: ticks reach a boundary, effects get the drain time, the rest is
@@ -130,14 +215,17 @@ impl Runner {
 
     /// A new session after the old one was lost. False when told to stop meanwhile.
     async fn reopen(&self, shutdown: &CancellationToken) -> bool {
-        while let Err(error) = self.open().await {
-            tracing::warn!(%error, "cannot open a session");
+        loop {
+            match tokio::time::timeout(OPEN, self.open()).await {
+                Ok(Ok(())) => return true,
+                Ok(Err(error)) => tracing::warn!(%error, "cannot open a session"),
+                Err(_) => tracing::warn!("cannot open a session: no answer within {OPEN:?}"),
+            }
             tokio::select! {
                 () = shutdown.cancelled() => return false,
                 () = tokio::time::sleep(Duration::from_millis(500)) => {}
             }
         }
-        true
     }
 
     async fn work(self: &Arc<Self>, session: &Session) {

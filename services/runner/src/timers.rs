@@ -28,8 +28,8 @@ impl Timers {
         *self.next.lock() = None;
     }
 
-    /// Returns when the earliest timer is due.
-    pub(crate) async fn due(&self, now: impl Fn() -> Timestamp) {
+    /// Returns when the earliest timer is due, with its time.
+    pub(crate) async fn due(&self, now: impl Fn() -> Timestamp) -> Timestamp {
         loop {
             let next = *self.next.lock();
             match next {
@@ -37,7 +37,7 @@ impl Timers {
                 Some(due) => {
                     let left = due.micros_since(now());
                     if left <= 0 {
-                        return;
+                        return due;
                     }
                     tokio::select! {
                         () = tokio::time::sleep(Duration::from_micros(left.unsigned_abs())) => {}

@@ -1,6 +1,6 @@
 //! A small client of the HTTP contract. Answers come back as they are; tests judge them.
 
-use std::{sync::Once, time::Duration};
+use std::{fmt, sync::Once, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -28,12 +28,32 @@ impl Reply {
     /// The body of a 200.
     ///
     /// # Errors
-    /// Any other status; status and body are in the text.
+    /// [`Refused`] for any other status.
     pub fn ok(self) -> Result<Value> {
-        ensure!(self.status == 200, "answered {}: {}", self.status, self.text);
-        Ok(self.body)
+        if self.status == 200 {
+            return Ok(self.body);
+        }
+        let Self { status, text, .. } = self;
+        Err(Refused { status, text }.into())
     }
 }
+
+/// Another status than 200.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// HTTP status.
+    pub status: u16,
+    /// Body.
+    pub text: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "answered {}: {}", self.status, self.text)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// A caller with a token. Cheap to clone; clones share connections.
 #[derive(Debug, Clone)]
@@ -147,8 +167,30 @@ impl Api {
     /// # Errors
     /// No answer, or a refusal.
     pub async fn start(&self, bundle: &str, flow: &str, input: Value) -> Result<String> {
+        self.start_request(None, bundle, flow, input).await
+    }
+
+    /// The same under an idempotency key: however often it is sent, there is one run.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn start_once(&self, key: &str, bundle: &str, flow: &str, input: Value) -> Result<String> {
+        self.start_request(Some(key), bundle, flow, input).await
+    }
+
+    async fn start_request(
+        &self,
+        key: Option<&str>,
+        bundle: &str,
+        flow: &str,
+        input: Value,
+    ) -> Result<String> {
         let body = json!({"bundle_id": bundle, "flow_id": flow, "input_data": input});
-        let answer = self.post(&format!("{PREFIX}/runs/start"), &body).await?.ok()?;
+        let mut request = self.request("POST", &format!("{PREFIX}/runs/start")).json(&body);
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let answer = self.send(request).await?.ok()?;
         let id = answer["run_id"].as_str().context("an answer without run_id")?;
         Ok(id.to_owned())
     }
@@ -229,7 +271,11 @@ impl Api {
             request = request.header("last-event-id", id.to_string());
         }
         let response = request.send().await?;
-        ensure!(response.status() == 200, "stream answered {}", response.status());
+        let status = response.status().as_u16();
+        if status != 200 {
+            let text = response.text().await.unwrap_or_default();
+            return Err(Refused { status, text }.into());
+        }
         Ok(sse::Stream::new(response))
     }
 }

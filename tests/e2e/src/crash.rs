@@ -4,11 +4,7 @@
 //! process is killed at a random moment and started again on the same data directory, many times. Then everything is
 //! left to end, and a checker compares what the clients were told with what the gateway holds.
 
-mod check;
-mod flows;
 mod integrity;
-mod tend;
-mod workload;
 
 use std::{
     sync::Arc,
@@ -19,9 +15,14 @@ use anyhow::{Context as _, Result, ensure};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::task::JoinSet;
 
-use crate::{FakeUpstream, Gateway, Options, report::Report};
-
-use self::workload::Workload;
+use crate::{
+    FakeUpstream, Gateway, Options,
+    load::{
+        INVARIANTS, check, flows, tend,
+        workload::{self, Workload},
+    },
+    report::Report,
+};
 
 /// Size of a scenario.
 #[derive(Debug, Clone, Copy)]
@@ -40,8 +41,6 @@ pub struct Plan {
 
 /// Callers at a time.
 const WORKERS: usize = 8;
-/// The invariants that this scenario decides.
-const INVARIANTS: [&str; 8] = ["I1", "I2", "I4", "I5", "I6", "I7", "I8", "I9"];
 
 /// Runs the scenario and returns what it found.
 ///
@@ -49,14 +48,20 @@ const INVARIANTS: [&str; 8] = ["I1", "I2", "I4", "I5", "I6", "I7", "I8", "I9"];
 /// The scenario itself cannot go on (the gateway does not start, a reference run fails).
 pub async fn run(plan: Plan, seed: u64) -> Result<Report> {
     let began = Instant::now();
-    let mut report = Report::new("E1/R1", seed, &INVARIANTS);
+    let mut report = Report::new("E1/R1", seed, "embedded", &INVARIANTS);
     let upstream = FakeUpstream::start().await?;
-    upstream.script(&flows::upstream_script()).await?;
+    upstream.script(&flows::upstream_script(40)).await?;
     let mut gateway = Gateway::start(Options::default().upstream(upstream.base_url())).await?;
     gateway.api().install(&flows::bundle()).await?;
     let golden = flows::golden(&gateway.api()).await.context("undisturbed runs")?;
 
-    let workload = Arc::new(Workload::new(plan.in_flight));
+    let workload = Arc::new(Workload::new(workload::Plan {
+        prefix: "",
+        in_flight: plan.in_flight,
+        starts_per_s: f64::INFINITY,
+        kinds: &flows::Kind::ALL,
+        patient: false,
+    }));
     let mut rng = StdRng::seed_from_u64(seed);
     let mut startups = Vec::new();
     let mut under_load = Duration::ZERO;
@@ -68,7 +73,7 @@ pub async fn run(plan: Plan, seed: u64) -> Result<Report> {
         tokio::time::sleep(life).await;
         gateway.kill9().await?;
         report.fault();
-        workload.crashed();
+        workload.halt();
         workers.join_all().await;
         if kill % plan.integrity_every == 0 {
             match integrity::check(&gateway.data_dir()).await? {
@@ -83,13 +88,15 @@ pub async fn run(plan: Plan, seed: u64) -> Result<Report> {
     }
 
     let restarted = Instant::now();
-    tend::until_all_ended(&workload, &gateway.api(), &upstream, plan.recovery_limit).await;
+    let nodes = [gateway.api()];
+    tend::until_all_ended(&workload, &nodes, &upstream, plan.recovery_limit).await;
     report.figure("recovery_s", seconds(restarted.elapsed()));
-    check::everything(&workload, &gateway.api(), &upstream, &golden, &mut report).await?;
+    check::everything(&workload, &nodes, &upstream, &golden, &mut report).await?;
     startups.sort();
     report.figure("start_up_ms_p50", seconds(startups[startups.len() / 2]) * 1e3);
     report.figure("start_up_ms_max", seconds(startups[startups.len() - 1]) * 1e3);
     let total = began.elapsed();
+    report.node("gateway", 1);
     report.load("in_flight", plan.in_flight);
     report.load(
         "runs_per_s",
@@ -109,13 +116,13 @@ fn spawn_workers(
     upstream: &FakeUpstream,
     rng: &mut StdRng,
 ) -> JoinSet<()> {
-    workload.begin_epoch();
+    workload.begin();
     let mut workers = JoinSet::new();
     let journal = upstream.journal_path();
     for _ in 0..WORKERS {
         let (api, workload, journal) = (gateway.api(), Arc::clone(workload), journal.clone());
         let rng = StdRng::seed_from_u64(rng.random());
-        workers.spawn(async move { tend::work(&workload, &api, &journal, rng).await });
+        workers.spawn(async move { tend::work(&workload, &[api], &journal, rng).await });
     }
     workers
 }

@@ -1,24 +1,16 @@
 //! One gateway as a child process.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, process::ExitStatus, time::Duration};
 
-use anyhow::{Context as _, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use ag_testkit::{EndedEarly, Node, NodeOptions, Role};
+use anyhow::{Result, bail};
+use rustix::process::Signal;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
 
-use crate::{Api, binary, report, wait};
+use crate::{Api, report};
 
-/// How long a start may take. Generous: debug builds beside other test processes on two cores.
+/// How long a second process may take to come up or to give up.
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// How long an orderly end may take.
-const STOP_LIMIT: Duration = Duration::from_secs(20);
-/// Log lines shown when a test fails.
-const LOG_LINES: usize = 80;
 
 /// What a gateway is started with.
 #[derive(Debug, Clone, Default)]
@@ -46,17 +38,20 @@ impl Options {
         self.env("OPENAI_BASE_URL", format!("{base_url}/v1"))
             .env("OPENAI_API_KEY", "sk-test")
     }
+
+    pub(crate) fn into_env(self) -> Vec<(String, String)> {
+        self.env
+    }
 }
 
 /// A running (or killed) gateway with its data directory. Killed on drop.
 #[derive(Debug)]
 pub struct Gateway {
+    // Before the folder, which it uses to its end.
+    process: Node,
     options: Options,
     home: TempDir,
     token: String,
-    child: Option<Child>,
-    base_url: String,
-    starts: u32,
 }
 
 impl Gateway {
@@ -67,16 +62,15 @@ impl Gateway {
     pub async fn start(options: Options) -> Result<Self> {
         let home = tempfile::Builder::new().prefix("ag-e2e-").tempdir()?;
         std::fs::create_dir(home.path().join("flows"))?;
-        let mut gateway = Self {
+        let token = format!("e2e-{}", uuid::Uuid::new_v4().simple());
+        let mut process = Node::new(node("gateway", &options, &home, &token)?);
+        process.start().await?;
+        Ok(Self {
+            process,
             options,
             home,
-            token: format!("e2e-{}", uuid::Uuid::new_v4().simple()),
-            child: None,
-            base_url: String::new(),
-            starts: 0,
-        };
-        gateway.spawn().await?;
-        Ok(gateway)
+            token,
+        })
     }
 
     /// Starts the process again on the same data directory, on another port; returns the time until it accepted
@@ -85,8 +79,7 @@ impl Gateway {
     /// # Errors
     /// As [`Gateway::start`]; also when the process still runs.
     pub async fn restart(&mut self) -> Result<Duration> {
-        ensure!(self.child.is_none(), "the gateway still runs");
-        self.spawn().await
+        self.process.start().await
     }
 
     /// `kill -9`, and waits until the process is gone.
@@ -94,34 +87,43 @@ impl Gateway {
     /// # Errors
     /// It does not run.
     pub async fn kill9(&mut self) -> Result<()> {
-        let mut child = self.child.take().context("the gateway does not run")?;
-        child.start_kill()?;
-        child.wait().await?;
-        Ok(())
+        self.process.kill9().await
     }
 
     /// Asks the process to end and waits for it.
     ///
     /// # Errors
     /// It does not run, or not end in time.
-    pub async fn terminate(&mut self) -> Result<std::process::ExitStatus> {
-        let mut child = self.child.take().context("the gateway does not run")?;
-        let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-        kill_process(pid.context("the gateway has ended by itself")?, Signal::TERM)?;
-        let ended = tokio::time::timeout(STOP_LIMIT, child.wait()).await;
-        Ok(ended.context("the gateway does not end after SIGTERM")??)
+    pub async fn terminate(&mut self) -> Result<ExitStatus> {
+        self.process.terminate().await
+    }
+
+    /// Asks the process to end and does not wait; the second time it has to leave at once.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn ask_to_end(&mut self) -> Result<()> {
+        self.process.signal(Signal::TERM)
+    }
+
+    /// Waits for the end of the process.
+    ///
+    /// # Errors
+    /// It does not end in time.
+    pub async fn ended(&mut self, limit: Duration) -> Result<ExitStatus> {
+        self.process.ended(limit).await
     }
 
     /// A client with this gateway's token. Clients made before a restart keep the old address.
     #[must_use]
     pub fn api(&self) -> Api {
-        Api::new(&self.base_url, &self.token)
+        Api::new(self.base_url(), &self.token)
     }
 
     /// Address without a path.
     #[must_use]
     pub fn base_url(&self) -> &str {
-        &self.base_url
+        self.process.base_url()
     }
 
     /// The shared token.
@@ -147,95 +149,68 @@ impl Gateway {
     /// # Errors
     /// It could not be started at all, or does neither in time.
     pub async fn second_process(&self) -> Result<SecondProcess> {
-        let address = self.home.path().join("second-address");
-        let log = self.home.path().join("second.log");
-        let mut child = self.command(&address, &log)?.spawn()?;
-        let end = Instant::now() + START_LIMIT;
-        loop {
-            if let Some(status) = child.try_wait()? {
-                let output = std::fs::read_to_string(&log).unwrap_or_default();
-                return Ok(SecondProcess::Refused { status, output });
-            }
-            if address.is_file() {
-                child.kill().await?;
-                return Ok(SecondProcess::Started);
-            }
-            if Instant::now() >= end {
-                child.kill().await?;
-                bail!("the second process neither ends nor serves");
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        let mut second = Node::new(node("second", &self.options, &self.home, &self.token)?);
+        let Err(failure) = second.start().await else {
+            second.kill9().await?;
+            return Ok(SecondProcess::Started);
+        };
+        match failure.downcast_ref::<EndedEarly>() {
+            Some(ended) => Ok(SecondProcess::Refused {
+                status: ended.status,
+                output: second.log_tail(),
+            }),
+            None => bail!("the second process neither ends nor serves within {START_LIMIT:?}: {failure:#}"),
         }
     }
 
-    fn command(&self, address: &Path, log: &Path) -> Result<Command> {
-        let file = std::fs::File::options().create(true).append(true).open(log)?;
-        let mut command = Command::new(binary::gateway()?);
-        command
-            .args(["serve", "--host", "127.0.0.1", "--port", "0", "--address-file"])
-            .arg(address)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.home.path())
-            .env("ABSTRACTGATEWAY_DATA_DIR", self.data_dir())
-            .env("ABSTRACTGATEWAY_FLOWS_DIR", self.flows_dir())
-            .env("ABSTRACTGATEWAY_AUTH_TOKEN", &self.token)
-            .env("ABSTRACTGATEWAY_LOG_LEVEL", "WARNING")
-            .env("ABSTRACTGATEWAY_LOG_FORMAT", "text")
-            .env("RUST_BACKTRACE", "1")
-            .envs(self.options.env.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.home.path())
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file)
-            .kill_on_drop(true);
-        if let Some(filter) = std::env::var_os("AG_E2E_LOG") {
-            command.env("ABSTRACTGATEWAY_LOG_FILTER", filter);
-        }
-        Ok(command)
-    }
-
-    async fn spawn(&mut self) -> Result<Duration> {
-        let began = Instant::now();
-        self.starts += 1;
-        let address = self.home.path().join(format!("address-{}", self.starts));
-        let child = self.command(&address, &self.log_path())?.spawn()?;
-        let child = self.child.insert(child);
-        let found = wait::until_some("the gateway to accept connections", START_LIMIT, || {
-            let ended = child.try_wait();
-            let text = std::fs::read_to_string(&address).ok();
-            async move {
-                if let Some(status) = ended? {
-                    bail!("the gateway ended with {status} before it accepted connections");
-                }
-                Ok(text.filter(|text| text.ends_with('\n')))
-            }
-        })
-        .await;
-        match found {
-            Ok(text) => {
-                text.trim().trim_end_matches('/').clone_into(&mut self.base_url);
-                Ok(began.elapsed())
-            }
-            Err(error) => {
-                self.child = None;
-                Err(error.context(format!("log of the gateway:\n{}", self.log_tail())))
-            }
-        }
-    }
-
-    fn log_path(&self) -> PathBuf {
-        self.home.path().join("gateway.log")
+    /// A runner with the same settings, not started yet.
+    ///
+    /// # Errors
+    /// The binary is missing.
+    pub fn runner(&self) -> Result<Node> {
+        let mut options = node("runner", &self.options, &self.home, &self.token)?;
+        options.role = Role::Runner;
+        Ok(Node::new(options))
     }
 
     /// The end of what all processes of this gateway have written.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        let text = std::fs::read(self.log_path()).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<_> = text.lines().collect();
-        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+        self.process.log_tail()
     }
+}
+
+fn node(name: &str, options: &Options, home: &TempDir, token: &str) -> Result<NodeOptions> {
+    let folder = home.path();
+    let own = [
+        (
+            "ABSTRACTGATEWAY_DATA_DIR",
+            folder.join("data").display().to_string(),
+        ),
+        (
+            "ABSTRACTGATEWAY_FLOWS_DIR",
+            folder.join("flows").display().to_string(),
+        ),
+        ("ABSTRACTGATEWAY_AUTH_TOKEN", token.to_owned()),
+    ];
+    let mut env: Vec<_> = own.map(|(name, value)| (name.to_owned(), value)).into();
+    env.extend(options.env.iter().cloned());
+    Ok(NodeOptions {
+        binary: Node::binary()?,
+        role: Role::Serve,
+        name: name.to_owned(),
+        folder: folder.to_owned(),
+        port: 0,
+        arguments: Vec::new(),
+        env,
+        inherit: false,
+        log_filter: log_filter(),
+    })
+}
+
+/// `AG_E2E_LOG`.
+pub(crate) fn log_filter() -> Option<String> {
+    std::env::var("AG_E2E_LOG").ok()
 }
 
 impl Drop for Gateway {
@@ -256,7 +231,7 @@ pub enum SecondProcess {
     /// It ended before it accepted connections.
     Refused {
         /// How.
-        status: std::process::ExitStatus,
+        status: ExitStatus,
         /// What it wrote.
         output: String,
     },

@@ -1,10 +1,13 @@
 //! Black-box tests: the real binary as a child process, driven over HTTP only.
 //!
-//! - [`Gateway`], [`FakeUpstream`]: child processes on free ports, killed on drop, logs shown on failure;
+//! - [`Gateway`], [`FakeUpstream`]: child processes on free ports, which end with the test, logs shown on failure;
 //! - [`Api`], [`sse`]: a small client of the HTTP contract;
 //! - [`Flow`], [`Bundle`]: workflows written in a few lines;
 //! - [`vectors`]: the recorded conformance vectors in parallel shards;
-//! - [`crash`]: `kill -9` under load and the checker of what must survive it;
+//! - [`follow`]: a client of event streams that resumes, also on another node;
+//! - [`crash`]: `kill -9` under load of an embedded gateway;
+//! - [`cluster`]: API nodes, runners, Postgres, NATS and Redis under the faults of the matrix;
+//! - [`import`]: recorded folders of the Python gateway, and what must become of them;
 //! - [`report`]: one JSON line per scenario of the fault matrix.
 //!
 //! The binary is not a dependency of this crate; build it first (`cargo build -p abstractgateway`). It is taken from
@@ -13,9 +16,13 @@
 mod binary;
 mod bundle;
 mod client;
+pub mod cluster;
 pub mod crash;
 mod flow;
+pub mod follow;
 mod gateway;
+pub mod import;
+mod load;
 pub mod report;
 pub mod sse;
 mod upstream;
@@ -23,7 +30,7 @@ pub mod vectors;
 mod wait;
 
 pub use bundle::Bundle;
-pub use client::{Api, Reply};
+pub use client::{Api, Refused, Reply};
 pub use flow::Flow;
 pub use gateway::{Gateway, Options, SecondProcess};
 pub use upstream::{Call, FakeUpstream};

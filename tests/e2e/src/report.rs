@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 pub struct Report {
     row: String,
     seed: u64,
+    mode: &'static str,
+    nodes: Map<String, Value>,
     faults: u64,
     violations: BTreeMap<String, Vec<String>>,
     figures: Map<String, Value>,
@@ -20,18 +22,24 @@ pub struct Report {
 const EXAMPLES: usize = 5;
 
 impl Report {
-    /// A scenario of a row; `invariants` are listed even when they hold.
+    /// A scenario of a row in a mode (`embedded`, `cluster`); `invariants` are listed even when they hold.
     #[must_use]
-    pub fn new(row: &str, seed: u64, invariants: &[&str]) -> Self {
+    pub fn new(row: &str, seed: u64, mode: &'static str, invariants: &[&str]) -> Self {
         Self {
             row: row.to_owned(),
             seed,
+            mode,
             violations: invariants
                 .iter()
                 .map(|&name| (name.to_owned(), Vec::new()))
                 .collect(),
             ..Self::default()
         }
+    }
+
+    /// Processes of a kind.
+    pub fn node(&mut self, kind: &str, count: usize) {
+        self.nodes.insert(kind.to_owned(), json!(count));
     }
 
     /// One fault was injected.
@@ -90,8 +98,8 @@ impl Report {
             "row": self.row,
             "seed": self.seed,
             "git": git(),
-            "mode": "embedded",
-            "nodes": {"gateway": 1},
+            "mode": self.mode,
+            "nodes": self.nodes,
             "duration_s": (duration.as_secs_f64() * 10.0).round() / 10.0,
             "load": self.load,
             "faults": self.faults,

@@ -81,6 +81,15 @@ impl FakeUpstream {
         &self.base_url
     }
 
+    /// Its port.
+    ///
+    /// # Errors
+    /// The address has none.
+    pub fn port(&self) -> Result<u16> {
+        let port = self.base_url.rsplit(':').next().unwrap_or_default();
+        port.parse().context("an address without a port")
+    }
+
     /// Replaces the script and empties the journal held in memory (not the file).
     ///
     /// # Errors

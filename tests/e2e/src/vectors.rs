@@ -1,7 +1,8 @@
-//! The recorded conformance vectors against fresh gateways, in parallel shards.
+//! The recorded conformance vectors against fresh gateways or clusters, in parallel shards.
 //!
 //! The runner's waits dominate its time, so several runners, each with a gateway and a fake upstream of its own (the
-//! upstream has one script at a time), work on disjoint parts of the set.
+//! upstream has one script at a time), work on disjoint parts of the set. Before a cluster stands a balancer, so that
+//! what one API node was told is asked of the other.
 
 use std::{path::PathBuf, process::Stdio, time::Duration};
 
@@ -9,34 +10,42 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use tokio::{process::Command, task::JoinSet};
 
-use crate::{FakeUpstream, Gateway, Options, binary, report};
+use ag_testkit::{Cluster, ClusterOptions, FaultProxy, Node};
+
+use crate::{FakeUpstream, Gateway, Options, binary, gateway, report};
 
 /// Vectors that are not run, as name patterns, each with the reason beside it. Empty means all.
-pub const SKIPPED: &[&str] = &[
-    // The knowledge graph, span memory and generated media have no effect handlers yet: their steps fail and say so.
-    "kg-*",
-    "memory-*",
-    "media-generate-image",
-    "media-generate-voice",
-    "media-voice-transcribe",
-    // PDF files are neither written nor read yet.
-    "pdf-roundtrip",
-];
+pub const SKIPPED: &[&str] = &[];
 
 /// Upper bound of one profile's run.
 const LIMIT: Duration = Duration::from_secs(200);
 /// Runners at a time. They mostly wait, so more than there are cores.
 const SHARDS: usize = 4;
+/// The same with a cluster each.
+const CLUSTER_SHARDS: usize = 3;
+
+/// What the vectors are sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// One process.
+    Embedded,
+    /// Two API nodes and two runners.
+    Cluster,
+}
 
 /// Runs all vectors of a server profile.
 ///
 /// # Errors
 /// Any vector fails (its differences are printed), or the runner itself does.
-pub async fn check(profile: &str, tool_mode: &str) -> Result<()> {
+pub async fn check(target: Target, profile: &str, tool_mode: &str) -> Result<()> {
     let cases = cases(profile)?;
     ensure!(!cases.is_empty(), "no vectors of profile {profile}");
     let count = cases.len();
-    let shards = number("AG_E2E_SHARDS").unwrap_or(SHARDS).clamp(1, count);
+    let usual = match target {
+        Target::Embedded => SHARDS,
+        Target::Cluster => CLUSTER_SHARDS,
+    };
+    let shards = number("AG_E2E_SHARDS").unwrap_or(usual).clamp(1, count);
     let mut parts = vec![Vec::new(); shards];
     for (n, case) in cases.into_iter().enumerate() {
         parts[n % shards].push(case);
@@ -44,17 +53,21 @@ pub async fn check(profile: &str, tool_mode: &str) -> Result<()> {
     let mut tasks = JoinSet::new();
     for part in parts {
         let (profile, tool_mode) = (profile.to_owned(), tool_mode.to_owned());
-        tasks.spawn(async move { shard(&profile, &tool_mode, part).await });
+        tasks.spawn(async move { shard(target, &profile, &tool_mode, part).await });
     }
     let results = tokio::time::timeout(LIMIT, async {
         let mut results = Vec::new();
         while let Some(result) = tasks.join_next().await {
-            results.push(result.context("a shard panicked")??);
+            results.extend(result.context("a shard panicked")??);
         }
         anyhow::Ok(results)
     })
     .await
     .with_context(|| format!("vectors of {profile} not done within {LIMIT:?}"))??;
+    if results.is_empty() {
+        // A server is not installed, and that was said.
+        return Ok(());
+    }
     judge(profile, count, &results)
 }
 
@@ -92,12 +105,69 @@ struct Outcome {
     differences: String,
 }
 
-async fn shard(profile: &str, tool_mode: &str, cases: Vec<PathBuf>) -> Result<Outcome> {
+/// The processes of a shard.
+enum Processes {
+    Embedded(Box<Gateway>),
+    Cluster {
+        cluster: Box<Cluster>,
+        balancer: FaultProxy,
+    },
+}
+
+impl Processes {
+    /// `None` where a server is not installed.
+    async fn start(target: Target, tool_mode: &str, upstream: &FakeUpstream) -> Result<Option<Self>> {
+        let options = Options::default()
+            .tool_mode(tool_mode)
+            .upstream(upstream.base_url());
+        if target == Target::Embedded {
+            return Ok(Some(Self::Embedded(Box::new(Gateway::start(options).await?))));
+        }
+        let mut nodes = ClusterOptions::new(Node::binary()?);
+        nodes.env = options.into_env();
+        nodes.log_filter = gateway::log_filter();
+        let Some(cluster) = Cluster::start(nodes).await? else {
+            return Ok(None);
+        };
+        let balancer = FaultProxy::start_balanced(cluster.api_ports()).await?;
+        Ok(Some(Self::Cluster {
+            cluster: Box::new(cluster),
+            balancer,
+        }))
+    }
+
+    fn base_url(&self) -> String {
+        match self {
+            Self::Embedded(gateway) => gateway.base_url().to_owned(),
+            Self::Cluster { balancer, .. } => format!("http://127.0.0.1:{}", balancer.port()),
+        }
+    }
+
+    fn token(&self) -> &str {
+        match self {
+            Self::Embedded(gateway) => gateway.token(),
+            Self::Cluster { cluster, .. } => cluster.token(),
+        }
+    }
+
+    fn log_tail(&self) -> String {
+        match self {
+            Self::Embedded(gateway) => gateway.log_tail(),
+            Self::Cluster { cluster, .. } => cluster.log_tails(),
+        }
+    }
+}
+
+async fn shard(
+    target: Target,
+    profile: &str,
+    tool_mode: &str,
+    cases: Vec<PathBuf>,
+) -> Result<Option<Outcome>> {
     let upstream = FakeUpstream::start().await?;
-    let options = Options::default()
-        .tool_mode(tool_mode)
-        .upstream(upstream.base_url());
-    let gateway = Gateway::start(options).await?;
+    let Some(processes) = Processes::start(target, tool_mode, &upstream).await? else {
+        return Ok(None);
+    };
     let scratch = tempfile::tempdir()?;
     let report_path = scratch.path().join("report.json");
     let level = std::env::var("AG_E2E_LEVEL").unwrap_or_else(|_| "ledger".to_owned());
@@ -108,9 +178,9 @@ async fn shard(profile: &str, tool_mode: &str, cases: Vec<PathBuf>) -> Result<Ou
             "--profile",
             profile,
             "--base-url",
-            gateway.base_url(),
+            &processes.base_url(),
             "--token",
-            gateway.token(),
+            processes.token(),
         ])
         .args(["--upstream", upstream.base_url()])
         .arg("--report")
@@ -130,17 +200,17 @@ async fn shard(profile: &str, tool_mode: &str, cases: Vec<PathBuf>) -> Result<Ou
         .collect();
     let complaints = String::from_utf8_lossy(&output.stderr);
     differences.extend(complaints.lines());
-    let log = gateway.log_tail();
+    let log = processes.log_tail();
     if !output.status.success() {
-        differences.push("log of this shard's gateway:");
+        differences.push("log of this shard's processes:");
         differences.extend(log.lines());
     }
     let differences = differences.join("\n");
     let report = std::fs::read(&report_path).with_context(|| format!("the runner broke:\n{differences}"))?;
-    Ok(Outcome {
+    Ok(Some(Outcome {
         report: serde_json::from_slice(&report)?,
         differences,
-    })
+    }))
 }
 
 /// Folders of the vectors of a profile; `AG_E2E_FILTER` keeps the names that contain it.

@@ -1,8 +1,12 @@
 //! A client that resumes with its last cursor sees the ledger: no gap, no duplicate, one `done` (invariant I10).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ag_e2e::{Api, Bundle, Flow, Gateway, Options, until};
+use ag_e2e::{
+    Api, Bundle, Flow, Gateway, Options,
+    follow::{Reader, Resume},
+    until,
+};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -28,54 +32,15 @@ fn bundle() -> Bundle {
     Bundle::new("ticks", [flow.step(&last, "end", "on_flow_end", json!({}))])
 }
 
-/// How a client names the cursor it goes on from.
-#[derive(Debug, Clone, Copy)]
-enum Resume {
-    After,
-    LastEventId,
-    /// A stale `after` beside a newer header: the larger wins.
-    Both,
-}
-
 /// Reads a run to its `done`, leaving after every `burst` records.
 async fn follow(api: &Api, run: &str, burst: usize, resume: Resume) -> Result<Vec<Value>> {
-    let mut records = Vec::new();
-    let end = Instant::now() + LIMIT;
-    while Instant::now() < end {
-        let (after, header) = match resume {
-            Resume::After => (records.len(), None),
-            Resume::LastEventId => (0, Some(records.len())),
-            Resume::Both => (records.len() / 2, Some(records.len())),
-        };
-        let mut stream = api.stream(run, after, header).await?;
-        let mut received = 0;
-        while let Some(event) = stream.next().await? {
-            let data: Value = serde_json::from_str(&event.data)?;
-            if event.name == "done" {
-                ensure!(
-                    data["cursor"] == records.len(),
-                    "done at {data}, {} records",
-                    records.len()
-                );
-                ensure!(stream.next().await?.is_none(), "something came after done");
-                return Ok(records);
-            }
-            let cursor = records.len() + 1;
-            ensure!(event.name == "step", "an event {event:?}");
-            ensure!(
-                event.id == Some(cursor.to_string()),
-                "expected {cursor}, got {:?}",
-                event.id
-            );
-            ensure!(data["cursor"] == cursor, "expected {cursor}, got {data}");
-            records.push(data["record"].clone());
-            received += 1;
-            if received == burst {
-                break;
-            }
-        }
-    }
-    anyhow::bail!("no done within {LIMIT:?}")
+    let reader = Reader {
+        resume,
+        burst,
+        patient: false,
+        limit: LIMIT,
+    };
+    Ok(reader.follow(std::slice::from_ref(api), run).await?.records)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

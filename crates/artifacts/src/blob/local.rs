@@ -1,9 +1,10 @@
-//! Blobs in a folder: `<root>/<tenant>/<runtime>/artifacts/blobs/<2 hex>/<64 hex>`.
+//! Blobs in a folder: `<root>/<tenant>/<runtime>/artifacts/blobs/<2 hex>/<64 hex>`, retired copies in
+//! `…/artifacts/retired/<2 hex>/<64 hex>.<20 digits>`.
 //!
 //! A write goes to a temporary file beside its target's folder, is synced, renamed into place, and
 //! the folder is synced: after `put` returned, a power cut does not lose the blob, and a crash in
-//! between leaves only a temporary file (`.tmp-…`), which [`LocalBlobs::sweep_temporary`] removes.
-//! Files are never changed after the rename.
+//! between leaves only a temporary file (`.tmp-…`), which [`BlobMaintenance::sweep_leftovers`] removes.
+//! Files are never changed after the rename; retiring and restoring are renames too.
 
 use std::{
     fs::{self, File},
@@ -21,7 +22,8 @@ use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 
 use super::{
-    BlobError, BlobId, BlobInfo, BlobReader, BlobStore, ByteRange, ByteStream, ScopeKey, StoredBlob,
+    BlobError, BlobId, BlobInfo, BlobMaintenance, BlobReader, BlobStore, ByteRange, ByteStream, RetiredAt,
+    RetiredBlob, ScopeKey, StoredBlob,
 };
 
 const TEMPORARY_PREFIX: &str = ".tmp-";
@@ -47,33 +49,45 @@ impl LocalBlobs {
         self.folder(scope).join(&name[..2]).join(name)
     }
 
-    /// Removes temporary files that crashed writes left, if older than `age`; how many.
-    pub async fn sweep_temporary(&self, scope: &ScopeKey, age: Duration) -> Result<usize, BlobError> {
-        let folder = self.folder(scope);
-        blocking("sweeping", scope.to_string(), move || {
-            let Some(entries) = present(fs::read_dir(&folder))? else {
-                return Ok(0);
-            };
-            let mut removed = 0;
-            for entry in entries {
-                let entry = entry?;
-                let old = || {
-                    entry
-                        .metadata()?
-                        .modified()
-                        .map(|time| time.elapsed().unwrap_or_default() >= age)
-                };
-                if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) && old()? {
-                    removed += usize::from(present(fs::remove_file(entry.path()))?.is_some());
-                }
-            }
-            Ok(removed)
-        })
-        .await
-    }
-
     fn folder(&self, scope: &ScopeKey) -> PathBuf {
         self.root.join(scope.as_str()).join("artifacts").join("blobs")
+    }
+
+    fn retired_folder(&self, scope: &ScopeKey) -> PathBuf {
+        self.root.join(scope.as_str()).join("artifacts").join("retired")
+    }
+
+    fn retired_path(&self, scope: &ScopeKey, id: &BlobId, at: RetiredAt) -> PathBuf {
+        let id = id.to_string();
+        self.retired_folder(scope)
+            .join(&id[..2])
+            .join(format!("{id}.{}", at.name()))
+    }
+
+    /// Does `work` with the file of a blob, or with a retired copy of it.
+    fn found<T>(
+        &self,
+        scope: &ScopeKey,
+        id: &BlobId,
+        work: impl Fn(&Path) -> io::Result<T>,
+    ) -> io::Result<Option<T>> {
+        // Twice, because a collection may restore a copy between the two looks.
+        for _ in 0..2 {
+            if let Some(found) = present(work(&self.path(scope, id)))? {
+                return Ok(Some(found));
+            }
+            let text = id.to_string();
+            let shard = self.retired_folder(scope).join(&text[..2]);
+            let Some(entries) = present(fs::read_dir(&shard))? else {
+                return Ok(None);
+            };
+            let copy = names(entries)?.into_iter().find(|name| name.starts_with(&text));
+            let Some(copy) = copy else { return Ok(None) };
+            if let Some(found) = present(work(&shard.join(copy)))? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -133,9 +147,11 @@ impl BlobStore for LocalBlobs {
     }
 
     async fn get(&self, scope: &ScopeKey, id: &BlobId) -> Result<Option<Bytes>, BlobError> {
-        let path = self.path(scope, id);
-        let found = blocking("reading", id.to_string(), move || present(fs::read(path))).await?;
-        Ok(found.map(Bytes::from))
+        let (this, scope, id) = (self.clone(), scope.clone(), *id);
+        let found = blocking("reading", id.to_string(), move || {
+            this.found(&scope, &id, |path| fs::read(path))
+        });
+        Ok(found.await?.map(Bytes::from))
     }
 
     async fn open(
@@ -144,9 +160,9 @@ impl BlobStore for LocalBlobs {
         id: &BlobId,
         range: ByteRange,
     ) -> Result<Option<BlobReader>, BlobError> {
-        let path = self.path(scope, id);
+        let (this, scope, id) = (self.clone(), scope.clone(), *id);
         let opened = blocking("reading", id.to_string(), move || {
-            let Some(mut file) = present(File::open(path))? else {
+            let Some(mut file) = this.found(&scope, &id, |path| File::open(path))? else {
                 return Ok(None);
             };
             let size = file.metadata()?.len();
@@ -166,17 +182,16 @@ impl BlobStore for LocalBlobs {
     }
 
     async fn size(&self, scope: &ScopeKey, id: &BlobId) -> Result<Option<u64>, BlobError> {
-        let path = self.path(scope, id);
-        let found = blocking("reading", id.to_string(), move || present(fs::metadata(path))).await?;
-        Ok(found.map(|metadata| metadata.len()))
+        let (this, scope, id) = (self.clone(), scope.clone(), *id);
+        let found = blocking("reading", id.to_string(), move || {
+            this.found(&scope, &id, |path| fs::metadata(path))
+        });
+        Ok(found.await?.map(|metadata| metadata.len()))
     }
+}
 
-    async fn delete(&self, scope: &ScopeKey, id: &BlobId) -> Result<bool, BlobError> {
-        let path = self.path(scope, id);
-        let removed = blocking("deleting", id.to_string(), move || present(fs::remove_file(path))).await?;
-        Ok(removed.is_some())
-    }
-
+#[async_trait]
+impl BlobMaintenance for LocalBlobs {
     async fn list(
         &self,
         scope: &ScopeKey,
@@ -186,14 +201,113 @@ impl BlobStore for LocalBlobs {
         let folder = self.folder(scope);
         let after = after.map(ToString::to_string);
         blocking("listing", scope.to_string(), move || {
-            list(&folder, after.as_deref(), limit)
+            walk(&folder, after.as_deref(), limit, |name, metadata| {
+                Some(BlobInfo {
+                    id: BlobId::parse(name)?,
+                    size: metadata.len(),
+                    modified: metadata.modified().ok()?,
+                })
+            })
         })
         .await
     }
+
+    async fn retire(&self, scope: &ScopeKey, id: &BlobId, at: RetiredAt) -> Result<bool, BlobError> {
+        let (from, to) = (self.path(scope, id), self.retired_path(scope, id, at));
+        blocking("retiring", id.to_string(), move || rename(&from, &to)).await
+    }
+
+    async fn retired(
+        &self,
+        scope: &ScopeKey,
+        after: Option<&RetiredBlob>,
+        limit: usize,
+    ) -> Result<Vec<RetiredBlob>, BlobError> {
+        let folder = self.retired_folder(scope);
+        let after = after.map(|copy| format!("{}.{}", copy.id, copy.at.name()));
+        blocking("listing", scope.to_string(), move || {
+            walk(&folder, after.as_deref(), limit, |name, metadata| {
+                let (id, at) = name.split_once('.')?;
+                Some(RetiredBlob {
+                    id: BlobId::parse(id)?,
+                    at: RetiredAt::parse(at)?,
+                    size: metadata.len(),
+                })
+            })
+        })
+        .await
+    }
+
+    async fn restore(&self, scope: &ScopeKey, copy: &RetiredBlob) -> Result<bool, BlobError> {
+        let (from, to) = (
+            self.retired_path(scope, &copy.id, copy.at),
+            self.path(scope, &copy.id),
+        );
+        blocking("restoring", copy.id.to_string(), move || {
+            if to.exists() {
+                return Ok(present(fs::remove_file(&from))?.is_some());
+            }
+            // Onto a blob that was put this very moment: the content is the same.
+            rename(&from, &to)
+        })
+        .await
+    }
+
+    async fn discard(&self, scope: &ScopeKey, copy: &RetiredBlob) -> Result<bool, BlobError> {
+        let path = self.retired_path(scope, &copy.id, copy.at);
+        blocking("discarding", copy.id.to_string(), move || {
+            Ok(present(fs::remove_file(path))?.is_some())
+        })
+        .await
+    }
+
+    async fn sweep_leftovers(&self, scope: &ScopeKey, age: Duration) -> Result<usize, BlobError> {
+        let folder = self.folder(scope);
+        blocking("sweeping", scope.to_string(), move || sweep(&folder, age)).await
+    }
 }
 
-/// Walks the two-digit folders in order and stops once the page is full.
-fn list(folder: &Path, after: Option<&str>, limit: usize) -> io::Result<Vec<BlobInfo>> {
+/// Removes temporary files that crashed writes left.
+fn sweep(folder: &Path, age: Duration) -> io::Result<usize> {
+    let Some(entries) = present(fs::read_dir(folder))? else {
+        return Ok(0);
+    };
+    let mut removed = 0;
+    for entry in entries {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
+            continue;
+        }
+        // Published since the folder was read: no leftover.
+        let Some(metadata) = present(entry.metadata())? else {
+            continue;
+        };
+        if metadata.modified()?.elapsed().unwrap_or_default() >= age {
+            removed += usize::from(present(fs::remove_file(entry.path()))?.is_some());
+        }
+    }
+    Ok(removed)
+}
+
+/// Renames durably, making the target's folder; `false` if there was nothing to rename.
+fn rename(from: &Path, to: &Path) -> io::Result<bool> {
+    let folder = to.parent().unwrap_or(to);
+    fs::create_dir_all(folder)?;
+    if present(fs::rename(from, to))?.is_none() {
+        return Ok(false);
+    }
+    sync_folder(folder)?;
+    Ok(true)
+}
+
+/// Walks the two-digit folders in order and stops once the page is full. `read` makes an entry of a file's name and
+/// metadata, `None` for foreign files.
+fn walk<T>(
+    folder: &Path,
+    after: Option<&str>,
+    limit: usize,
+    read: impl Fn(&str, &fs::Metadata) -> Option<T>,
+) -> io::Result<Vec<T>> {
     let mut page = Vec::new();
     let Some(entries) = present(fs::read_dir(folder))? else {
         return Ok(page);
@@ -212,14 +326,9 @@ fn list(folder: &Path, after: Option<&str>, limit: usize) -> io::Result<Vec<Blob
             if page.len() >= limit {
                 return Ok(page);
             }
-            let Some(id) = BlobId::parse(&name) else { continue };
-            // Deleted since the folder was read: not listed.
+            // Removed since the folder was read: not listed.
             if let Some(metadata) = present(fs::metadata(folder.join(&shard).join(&name)))? {
-                page.push(BlobInfo {
-                    id,
-                    size: metadata.len(),
-                    modified: metadata.modified()?,
-                });
+                page.extend(read(&name, &metadata));
             }
         }
     }
@@ -346,14 +455,14 @@ mod tests {
         assert_eq!(blobs.list(&scope, None, 10).await.expect("listed"), []);
         assert_eq!(
             blobs
-                .sweep_temporary(&scope, Duration::from_secs(3600))
+                .sweep_leftovers(&scope, Duration::from_secs(3600))
                 .await
                 .expect("swept"),
             0
         );
         assert_eq!(
             blobs
-                .sweep_temporary(&scope, Duration::ZERO)
+                .sweep_leftovers(&scope, Duration::ZERO)
                 .await
                 .expect("swept"),
             1

@@ -13,7 +13,8 @@ use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 
 use super::{
-    BlobError, BlobId, BlobInfo, BlobReader, BlobStore, ByteRange, ByteStream, ScopeKey, StoredBlob,
+    BlobError, BlobId, BlobInfo, BlobMaintenance, BlobReader, BlobStore, ByteRange, ByteStream, RetiredAt,
+    RetiredBlob, ScopeKey, StoredBlob,
 };
 
 #[derive(Debug, Clone)]
@@ -26,6 +27,7 @@ struct Entry {
 #[derive(Debug, Default)]
 pub struct MemoryBlobs {
     blobs: Mutex<BTreeMap<(ScopeKey, BlobId), Entry>>,
+    retired: Mutex<BTreeMap<(ScopeKey, BlobId, RetiredAt), Bytes>>,
 }
 
 impl MemoryBlobs {
@@ -77,11 +79,18 @@ impl BlobStore for MemoryBlobs {
     }
 
     async fn get(&self, scope: &ScopeKey, id: &BlobId) -> Result<Option<Bytes>, BlobError> {
-        Ok(self
+        let live = self
             .blobs
             .lock()
             .get(&(scope.clone(), *id))
-            .map(|entry| entry.content.clone()))
+            .map(|entry| entry.content.clone());
+        let retired = || {
+            let retired = self.retired.lock();
+            let mut copies = retired.iter();
+            let copy = copies.find(|((owner, of, _), _)| owner == scope && of == id);
+            copy.map(|(_, content)| content.clone())
+        };
+        Ok(live.or_else(retired))
     }
 
     async fn open(
@@ -108,11 +117,10 @@ impl BlobStore for MemoryBlobs {
     async fn size(&self, scope: &ScopeKey, id: &BlobId) -> Result<Option<u64>, BlobError> {
         Ok(self.get(scope, id).await?.map(|content| content.len() as u64))
     }
+}
 
-    async fn delete(&self, scope: &ScopeKey, id: &BlobId) -> Result<bool, BlobError> {
-        Ok(self.blobs.lock().remove(&(scope.clone(), *id)).is_some())
-    }
-
+#[async_trait]
+impl BlobMaintenance for MemoryBlobs {
     async fn list(
         &self,
         scope: &ScopeKey,
@@ -136,6 +144,57 @@ impl BlobStore for MemoryBlobs {
                 modified: entry.modified,
             })
             .collect())
+    }
+
+    async fn retire(&self, scope: &ScopeKey, id: &BlobId, at: RetiredAt) -> Result<bool, BlobError> {
+        // Both locks, so that a reader finds the content in one map or the other.
+        let (mut blobs, mut retired) = (self.blobs.lock(), self.retired.lock());
+        let Some(entry) = blobs.remove(&(scope.clone(), *id)) else {
+            return Ok(false);
+        };
+        retired.insert((scope.clone(), *id, at), entry.content);
+        Ok(true)
+    }
+
+    async fn retired(
+        &self,
+        scope: &ScopeKey,
+        after: Option<&RetiredBlob>,
+        limit: usize,
+    ) -> Result<Vec<RetiredBlob>, BlobError> {
+        let retired = self.retired.lock();
+        let copies = retired.iter().filter(|((owner, id, at), _)| {
+            owner == scope && after.is_none_or(|after| (*id, *at) > (after.id, after.at))
+        });
+        Ok(copies
+            .take(limit)
+            .map(|((_, id, at), content)| RetiredBlob {
+                id: *id,
+                at: *at,
+                size: content.len() as u64,
+            })
+            .collect())
+    }
+
+    async fn restore(&self, scope: &ScopeKey, copy: &RetiredBlob) -> Result<bool, BlobError> {
+        let (mut blobs, mut retired) = (self.blobs.lock(), self.retired.lock());
+        let Some(content) = retired.remove(&(scope.clone(), copy.id, copy.at)) else {
+            return Ok(false);
+        };
+        let modified = SystemTime::now();
+        blobs
+            .entry((scope.clone(), copy.id))
+            .or_insert(Entry { content, modified });
+        Ok(true)
+    }
+
+    async fn discard(&self, scope: &ScopeKey, copy: &RetiredBlob) -> Result<bool, BlobError> {
+        let key = (scope.clone(), copy.id, copy.at);
+        Ok(self.retired.lock().remove(&key).is_some())
+    }
+
+    async fn sweep_leftovers(&self, _: &ScopeKey, _: Duration) -> Result<usize, BlobError> {
+        Ok(0)
     }
 }
 

@@ -97,6 +97,10 @@ impl Drop for QueuedAudit {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of its own, none of the runtime's"
+)]
 fn write_all(mut file: AuditFile, receiver: &Receiver<Message>, lost: &AtomicU64) {
     let mut failing = false;
     while let Ok(first) = receiver.recv() {

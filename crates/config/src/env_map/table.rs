@@ -71,11 +71,33 @@ pub const VARIABLES: &[Variable] = &[
         AT_LEAST_ONE,
         &[gw!("MAX_SSE"), legacy!("MAX_SSE")],
     ),
+    var(
+        "limits.max_plane_concurrency",
+        COUNT,
+        &[gw!("MAX_PLANE_CONCURRENCY")],
+    ),
+    var("limits.max_plane_sse", COUNT, &[gw!("MAX_PLANE_SSE")]),
+    var(
+        "limits.max_plane_requests_per_minute",
+        COUNT,
+        &[gw!("MAX_PLANE_REQUESTS_PER_MINUTE")],
+    ),
     // store and messaging
     var("store.backend", Choice, &[gw!("STORE_BACKEND")]),
     var("store.db_path", Text, &[gw!("DB_PATH")]),
     var("store.db_sync", Choice, &[gw!("DB_SYNC")]),
     var("store.database_url", Secret, &[gw!("DATABASE_URL")]),
+    var("s3.bucket", Text, &[gw!("S3_BUCKET")]),
+    var("s3.endpoint", Text, &[gw!("S3_ENDPOINT")]),
+    var("s3.region", Text, &[gw!("S3_REGION")]),
+    var("s3.prefix", Text, &[gw!("S3_PREFIX")]),
+    var("s3.virtual_hosted", Bool, &[gw!("S3_VIRTUAL_HOSTED")]),
+    var("s3.access_key_id", Secret, &[gw!("S3_ACCESS_KEY_ID")]),
+    var("s3.secret_access_key", Secret, &[gw!("S3_SECRET_ACCESS_KEY")]),
+    var("blobs.gc_interval_s", COUNT, &[gw!("BLOB_GC_INTERVAL_S")]),
+    var("blobs.gc_grace_s", COUNT, &[gw!("BLOB_GC_GRACE_S")]),
+    var("encryption.keys", SecretOnly, &[gw!("ENCRYPTION_KEYS")]),
+    var("encryption.keys_file", Text, &[gw!("ENCRYPTION_KEYS_FILE")]),
     var("messaging.nats_url", Secret, &[gw!("NATS_URL")]),
     var("messaging.redis_url", Secret, &[gw!("REDIS_URL")]),
     // runner
@@ -83,6 +105,9 @@ pub const VARIABLES: &[Variable] = &[
     var("runner.pool", Text, &[gw!("RUNNER_POOL")]),
     var("runner.slots", AT_LEAST_ONE, &[gw!("RUNNER_SLOTS")]),
     var("runner.poll_s", Seconds, &[gw!("POLL_S"), legacy!("POLL_S")]),
+    var("runner.workspace", Bool, &[gw!("RUNNER_WORKSPACE")]),
+    var("runner.allow_exec", Bool, &[gw!("RUNNER_ALLOW_EXEC")]),
+    var("runner.drain_s", Seconds, &[gw!("RUNNER_DRAIN_S")]),
     // authentication
     var("auth.security", Bool, &[gw!("SECURITY"), legacy!("SECURITY")]),
     var("auth.token", Secret, &[gw!("AUTH_TOKEN"), legacy!("AUTH_TOKEN")]),
@@ -270,6 +295,7 @@ pub const VARIABLES: &[Variable] = &[
         List,
         &["ABSTRACTRUNTIME_GROUNDING_PROMPT_FIELDS"],
     ),
+    var("execution.mcp_config", Text, &[gw!("MCP_CONFIG")]),
     // telemetry and host
     var(
         "telemetry.log_level",
@@ -280,6 +306,10 @@ pub const VARIABLES: &[Variable] = &[
     var("telemetry.log_format", Choice, &[gw!("LOG_FORMAT")]),
     var("telemetry.metrics_addr", Text, &[gw!("METRICS_ADDR")]),
     var("telemetry.metrics_port", COUNT, &[gw!("METRICS_PORT")]),
+    var("telemetry.otlp_endpoint", Text, &["OTEL_EXPORTER_OTLP_ENDPOINT"]),
+    var("telemetry.otlp_headers", Secret, &["OTEL_EXPORTER_OTLP_HEADERS"]),
+    var("telemetry.service_name", Text, &["OTEL_SERVICE_NAME"]),
+    var("telemetry.trace_ratio", Seconds, &["OTEL_TRACES_SAMPLER_ARG"]),
     var(
         "host.gpu_metrics_provider",
         Choice,

@@ -45,6 +45,8 @@ fn sample(key: &str, kind: env_map::Kind) -> String {
         "store.database_url" => "postgres://gateway:canary-b41f@db/gateway",
         "messaging.nats_url" => "nats://user:canary-b41f@nats:4222",
         "messaging.redis_url" => "redis://:canary-b41f@redis:6379",
+        "s3.endpoint" => "https://objects:9000",
+        "blobs.gc_grace_s" => "20000",
         "runner.pool" => "gpu",
         "workflows.source" => "bundle",
         "users.mode" => "hosted",
@@ -52,8 +54,11 @@ fn sample(key: &str, kind: env_map::Kind) -> String {
         "telemetry.log_level" => "INFO",
         "telemetry.log_format" => "json",
         "telemetry.metrics_addr" => "0.0.0.0",
+        "telemetry.otlp_endpoint" => "http://collector:4318",
+        "telemetry.trace_ratio" => "0.5",
         "host.gpu_metrics_provider" => "off",
         "runner.enabled"
+        | "runner.workspace"
         | "auth.security"
         | "auth.protect_read"
         | "auth.protect_write"
@@ -324,6 +329,15 @@ fn refusals_name_the_key() {
             "store.backend: enum StoreBackend does not have variant constructor mongo",
         ),
         (
+            &[
+                ("ABSTRACTGATEWAY_S3_BUCKET", "a/b"),
+                ("ABSTRACTGATEWAY_S3_ENDPOINT", "objects:9000"),
+                ("ABSTRACTGATEWAY_S3_SECRET_ACCESS_KEY", CANARY),
+            ],
+            "s3.bucket: must be the name of a bucket; s3.endpoint: must start with http:// or https://; \
+             s3.access_key_id: and s3.secret_access_key belong together",
+        ),
+        (
             &[("ABSTRACTGATEWAY_RUNNER_POOL", "GPU!")],
             "runner.pool: must be 1 to 32 of a-z, 0-9 and -",
         ),
@@ -350,7 +364,8 @@ fn the_file_store_is_answered_with_the_migration() {
     assert_eq!(
         message,
         "store.backend: the `file` store is not served; move the folder over once with `abstractgateway migrate \
-         --from file --to sqlite --data-dir /nonexistent/data`, then set ABSTRACTGATEWAY_STORE_BACKEND=sqlite"
+         --from file /nonexistent/data --data-dir /nonexistent/data --apply` (without --apply it only says what it \
+         would do), then set ABSTRACTGATEWAY_STORE_BACKEND=sqlite"
     );
 }
 

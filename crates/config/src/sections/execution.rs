@@ -1,5 +1,7 @@
 //! `[execution]`
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,9 @@ pub struct ExecutionConfig {
     /// Fields of the grounding text of model calls; empty = the usual ones. Since v0.1.0.
     #[serde(deserialize_with = "lists::comma_list")]
     pub grounding_prompt_fields: Vec<String>,
+    /// File that names MCP servers whose tools runs may call; unset = `mcp.json` in the data directory, if it is there.
+    /// Since v0.1.0.
+    pub mcp_config: Option<PathBuf>,
 }
 
 impl Default for ExecutionConfig {
@@ -36,6 +41,7 @@ impl Default for ExecutionConfig {
             code_full_access: false,
             global_memory_run_id: "global_memory".to_owned(),
             grounding_prompt_fields: Vec::new(),
+            mcp_config: None,
         }
     }
 }

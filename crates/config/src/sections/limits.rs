@@ -24,6 +24,12 @@ pub struct LimitsConfig {
     pub max_concurrency: u64,
     /// Ledger streams per node. Since v0.1.0.
     pub max_sse: u64,
+    /// Requests in flight of one tenant's runtime over all nodes, 0 = unlimited. Since v0.1.0.
+    pub max_plane_concurrency: u64,
+    /// Ledger streams of one tenant's runtime over all nodes, 0 = unlimited. Since v0.1.0.
+    pub max_plane_sse: u64,
+    /// Requests of one tenant's runtime in a minute over all nodes, 0 = unlimited. Since v0.1.0.
+    pub max_plane_requests_per_minute: u64,
 }
 
 impl Default for LimitsConfig {
@@ -35,6 +41,9 @@ impl Default for LimitsConfig {
             max_bundle_bytes: 78_643_200,
             max_concurrency: 1_024,
             max_sse: 10_000,
+            max_plane_concurrency: 0,
+            max_plane_sse: 0,
+            max_plane_requests_per_minute: 0,
         }
     }
 }

@@ -18,6 +18,12 @@ pub struct RunnerConfig {
     pub slots: u32,
     /// Seconds between sweeps for work that no wake-up announced. Since v0.1.0.
     pub poll_s: f64,
+    /// This runner reaches the workspaces. Without, it takes no run whose flow has file or tool nodes. Since v0.1.0.
+    pub workspace: bool,
+    /// Commands may run here. Unset: in the embedded mode yes, on a cluster no. Since v0.1.0.
+    pub allow_exec: Option<bool>,
+    /// Seconds that a drain waits for calls in flight before their runs are handed back. Since v0.1.0.
+    pub drain_s: f64,
 }
 
 impl Default for RunnerConfig {
@@ -27,6 +33,9 @@ impl Default for RunnerConfig {
             pool: "default".to_owned(),
             slots: 256,
             poll_s: 0.25,
+            workspace: true,
+            allow_exec: None,
+            drain_s: 20.0,
         }
     }
 }
@@ -43,5 +52,6 @@ impl RunnerConfig {
             problems.add("runner.pool", "must be 1 to 32 of a-z, 0-9 and -");
         }
         check_seconds("runner.poll_s", self.poll_s, problems);
+        check_seconds("runner.drain_s", self.drain_s, problems);
     }
 }

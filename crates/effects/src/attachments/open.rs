@@ -2,6 +2,7 @@
 
 use ag_artifacts::ArtifactMeta;
 use ag_tools::{Object, batch::OPEN_ATTACHMENT, catalogue, normalise};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{
@@ -121,7 +122,7 @@ impl SessionFiles<'_> {
             Ok(content) => content,
             Err(error) => return Opened::failed(&error, error.clone(), None),
         };
-        match text_of(meta, &content) {
+        match text_of(meta, content).await {
             Ok(text) => as_text(meta, &text, range),
             Err(Unreadable::Media(reason)) => as_media(meta, Some(reason)),
             Err(Unreadable::Binary) => {
@@ -146,14 +147,14 @@ pub(super) enum Unreadable {
     Binary,
 }
 
-pub(super) fn text_of(meta: &ArtifactMeta, content: &[u8]) -> Result<Text, Unreadable> {
+pub(super) async fn text_of(meta: &ArtifactMeta, content: Bytes) -> Result<Text, Unreadable> {
     let plain = |text: String| Text {
         text,
         derived_from: None,
     };
     match kind_of(&meta.content_type) {
-        Kind::Text => Ok(plain(String::from_utf8_lossy(content).into_owned())),
-        Kind::Pdf => match pdf::text_of(content) {
+        Kind::Text => Ok(plain(String::from_utf8_lossy(&content).into_owned())),
+        Kind::Pdf => match pdf::text_of(content).await {
             Ok(text) => Ok(Text {
                 text,
                 derived_from: Some("pdf"),
@@ -161,7 +162,7 @@ pub(super) fn text_of(meta: &ArtifactMeta, content: &[u8]) -> Result<Text, Unrea
             Err(reason) => Err(Unreadable::Media(reason)),
         },
         Kind::Media => Err(Unreadable::Media("not a text")),
-        Kind::Unknown => match std::str::from_utf8(content) {
+        Kind::Unknown => match std::str::from_utf8(&content) {
             Ok(text) if !text.contains('\0') => Ok(plain(text.to_owned())),
             _ => Err(Unreadable::Binary),
         },

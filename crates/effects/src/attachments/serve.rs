@@ -73,7 +73,7 @@ impl SessionFiles<'_> {
             .build()
             .ok()?;
         let content = self.content(meta).await.ok()?;
-        let text = text_of(meta, &content).ok()?.text;
+        let text = text_of(meta, content).await.ok()?.text;
         let handle = display_handle(meta).to_owned();
         // A large text takes as long as any file search.
         let search = move || {

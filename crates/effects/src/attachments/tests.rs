@@ -110,9 +110,15 @@ async fn media_is_queued_and_binaries_are_refused() {
     let opened = open(&world, json!({"artifact_id": pdf})).await;
     assert_eq!(
         opened.output["derived_error"],
-        "PDF text extraction is not available"
+        "PDF text extraction failed: not a readable PDF file"
     );
     assert!(opened.media.is_some());
+    let at = "2025-01-01T00:00:00Z".parse().expect("time");
+    let file = ag_pdf::write("Some words", Some("T"), at).expect("file");
+    let pdf = attach(&world, "q.pdf", "application/pdf", &file).await;
+    let opened = open(&world, json!({"artifact_id": pdf})).await;
+    assert_eq!(opened.output["content_text"], "# Page 1\n\nT\nSome words");
+    assert_eq!(opened.output["derived_from"], "pdf");
     let opened = open(&world, json!({"handle": "z.bin"})).await;
     assert_eq!(
         (opened.error.as_deref(), opened.media),

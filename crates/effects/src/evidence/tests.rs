@@ -1,7 +1,7 @@
 use std::io;
 
 use ag_artifacts::{
-    ArtifactMeta, BlobId, BlobInfo, BlobReader, BlobStore, ByteRange, ByteStream, ScopeKey, StoredBlob,
+    ArtifactMeta, BlobId, BlobReader, BlobStore, ByteRange, ByteStream, ScopeKey, StoredBlob,
 };
 use ag_store::ArtifactIndex as _;
 use async_trait::async_trait;
@@ -30,6 +30,14 @@ async fn content(world: &World, reference: &Value) -> String {
         .expect("store")
         .expect("blob");
     String::from_utf8(content.to_vec()).expect("text")
+}
+
+fn record(row: &ag_store::MemoryRow) -> Value {
+    let ag_store::MemoryRow::Span(entry) = row else {
+        panic!("{row:?}")
+    };
+    let body: Value = serde_json::from_str(&entry.body).expect("object");
+    body["record"].clone()
 }
 
 #[tokio::test]
@@ -68,10 +76,8 @@ async fn bulky_fields_move_out_of_the_state() {
         serde_json::from_str(&content(&world, &json!({"artifact_id": id})).await).expect("document");
     assert_eq!(document["arguments"], json!({"url": "https://e.org/"}));
     assert_eq!(document["artifacts"]["raw"], output["raw_artifact"]);
-    let [VarChange::Append(path, spans)] = captured.changes.as_slice() else {
-        panic!("{:?}", captured.changes)
-    };
-    assert_eq!((path.as_str(), spans.len()), ("_runtime.memory_spans", 2));
+    assert_eq!((captured.changes.len(), captured.memory.len()), (0, 2));
+    let spans: Vec<Value> = captured.memory.iter().map(record).collect();
     assert_eq!(
         (&spans[0]["kind"], &spans[0]["artifact_id"]),
         (&json!("evidence"), &id)
@@ -135,7 +141,7 @@ async fn other_results_are_left_alone() {
         batch(json!([1])),
     ] {
         let captured = capture(&world.ctx(), &[], &stored).await;
-        assert!(captured.state.is_none() && captured.changes.is_empty() && captured.artifacts.is_empty());
+        assert!(captured.state.is_none() && captured.memory.is_empty() && captured.artifacts.is_empty());
     }
 }
 
@@ -160,12 +166,6 @@ impl BlobStore for Full {
         full()
     }
     async fn size(&self, _: &ScopeKey, _: &BlobId) -> Result<Option<u64>, BlobError> {
-        full()
-    }
-    async fn delete(&self, _: &ScopeKey, _: &BlobId) -> Result<bool, BlobError> {
-        full()
-    }
-    async fn list(&self, _: &ScopeKey, _: Option<&BlobId>, _: usize) -> Result<Vec<BlobInfo>, BlobError> {
         full()
     }
 }

@@ -298,6 +298,47 @@ async fn artifact(ctx: &EffectCtx<'_>, item: &Item, id: &str, limit: u64) -> Res
     })
 }
 
+/// An attachment as a file for a server that works on media; `None` for what is no attachment.
+///
+/// # Errors
+/// The text of the failed effect.
+pub(super) async fn file_of(
+    ctx: &EffectCtx<'_>,
+    value: &Value,
+    limits: &Limits,
+) -> Result<Option<MediaFile>, String> {
+    let Some(item) = Item::parse(value) else {
+        return Ok(None);
+    };
+    if let Source::Url(url) = &item.source
+        && data_url(url).is_none()
+    {
+        return Err("A linked source cannot be worked on: import it as an artifact first".to_owned());
+    }
+    let loaded = load(ctx, &item, limits).await?;
+    Ok(Some(MediaFile {
+        filename: named(&loaded.label, &loaded.content_type),
+        content_type: bare(&loaded.content_type),
+        data: loaded.data,
+    }))
+}
+
+/// Servers tell formats by the ending of a file's name.
+fn named(label: &str, content_type: &str) -> String {
+    let name = label.rsplit('/').next().unwrap_or(label);
+    if name.contains('.') {
+        return name.to_owned();
+    }
+    let mime = bare(content_type);
+    let ending = match mime.split_once('/') {
+        Some((_, "mpeg")) => "mp3",
+        Some((_, "x-wav" | "wave")) => "wav",
+        Some((_, ending)) => ending.trim_start_matches("x-"),
+        None => "bin",
+    };
+    format!("{name}.{ending}")
+}
+
 /// A file of the run's workspace; other files of the machine are not reachable.
 async fn file(ctx: &EffectCtx<'_>, item: &Item, path: &str, limit: u64) -> Result<Loaded, String> {
     let policy = WorkspacePolicy::from_vars(&ctx.run.vars).map_err(|error| error.to_string())?;

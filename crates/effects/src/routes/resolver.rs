@@ -169,6 +169,20 @@ impl ModelResolver {
         Ok(self.client(scope, provider, address.as_ref(), None).await?)
     }
 
+    /// The client of a provider for media. The address of the default goes with the default's provider.
+    ///
+    /// # Errors
+    /// [`ResolveError::Provider`].
+    pub async fn for_media(
+        &self,
+        scope: &TenantScope,
+        provider: &str,
+        default: Option<&FoundRoute>,
+    ) -> Result<ProviderClient, ResolveError> {
+        let address = default.and_then(|found| Some((found.route.base_url.clone()?, found.origin)));
+        Ok(self.client(scope, provider, address.as_ref(), None).await?)
+    }
+
     async fn client(
         &self,
         scope: &TenantScope,

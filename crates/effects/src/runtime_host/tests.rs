@@ -250,7 +250,7 @@ async fn refusals_have_class_and_text() {
         .await;
     assert_eq!(
         error,
-        "ValueError: read_pdf: PDF text extraction is not available"
+        "ValueError: Cannot read 'a.pdf' as PDF: not a readable PDF file"
     );
     let mut parts = bench.host.parts.clone();
     parts.workspaces = None;

@@ -30,7 +30,10 @@ impl EffectHandler for EmitEvent {
         };
         match emit(ctx, request, &key).await {
             Ok(answer) => answer,
-            Err(error) => Answer::failed(format!("emit_event could not look up listeners: {error}")),
+            Err(error) => {
+                let text = format!("emit_event could not look up listeners: {error}");
+                Answer::store_failed(error, text)
+            }
         }
     }
 }

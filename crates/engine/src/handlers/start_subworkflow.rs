@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ag_effects::{Answer, Child, EffectClass, EffectCtx, EffectHandler};
+use ag_effects::{Answer, Child, EffectClass, EffectCtx, EffectHandler, Failure};
 use ag_kernel::{EffectRequest, OpenEffect, Outcome, RunAux, resume::tool_envelope, waits};
 use ag_types::{Object, RunHead, RunState, RunStatus, WaitReason};
 use async_trait::async_trait;
@@ -67,11 +67,13 @@ impl EffectHandler for StartSubworkflow {
         let workflow = match ctx.workflows.resolve(ctx.scope, id, ctx.bundle_sha256).await {
             Ok(Some(workflow)) => workflow,
             Ok(None) => return fail(format!("Workflow '{id}' not found in registry")),
-            Err(text) => return fail(text),
+            Err(Failure::Text(text)) => return fail(text),
+            Err(failure) => return failure.into(),
         };
-        let (state, aux) = self
+        let (state, mut aux) = self
             .child(ctx, open, id, workflow.entry_node, flag("include_traces"))
             .await;
+        aux.foreign_types = workflow.unknown_types;
         let child_id = state.head.run_id;
         let child = Child {
             state,

@@ -51,6 +51,42 @@ fn reloaded(tick: &Tick) -> Tick {
 }
 
 #[test]
+fn reports_of_an_open_effect_are_records_of_its_run() {
+    let kit = Kit::at(NOW);
+    let mut tick = tick_at("ll");
+    tick.progress(1, object(json!({"step": 1})), NOW);
+    assert!(!tick.has_writes(), "nothing is open");
+    steps(&mut tick, &llm(Some("end")), &kit);
+    let report = json!({"step": 3, "total_steps": 20, "run_id": "forged"});
+    tick.progress(2, object(report), NOW);
+    let all = records(&mut tick);
+    let (started, record) = (&all[0], &all[1]);
+    let payload = &record["effect"]["payload"];
+    assert_eq!(
+        (
+            &record["effect"]["type"],
+            &payload["name"],
+            &payload["scope"],
+            &record["status"]
+        ),
+        (
+            &json!("emit_event"),
+            &json!("abstract.progress"),
+            &json!("run"),
+            &json!("completed")
+        )
+    );
+    assert_eq!(
+        payload["payload"],
+        json!({"step": 3, "total_steps": 20, "run_id": RUN, "workflow_id": record["effect"]["payload"]["payload"]["workflow_id"],
+            "node_id": "ll", "step_id": started["step_id"], "idempotency_key": started["idempotency_key"], "attempt": 1})
+    );
+    let step = started["step_id"].as_str().expect("id");
+    assert_eq!(record["idempotency_key"], format!("system:progress:{step}:2"));
+    assert_ne!(record["step_id"], started["step_id"], "a step of its own");
+}
+
+#[test]
 fn records_have_sixteen_keys_in_the_order_of_the_contract() {
     let flow = Scripted::default()
         .effect("q", EffectKind::AskUser, json!({"prompt": "Q?"}), Some("end"))
@@ -559,4 +595,31 @@ fn an_effect_names_its_planned_payload_only_once() {
         Some(json!({"success": true, "result": {"message": "m", "level": "message"}}))
     );
     assert!(!tick.run.vars.contains_key("r"), "no result key, nothing stored");
+}
+
+/// Difference X1: only a result that an import left is taken over, only by the effect it belongs to, and only once.
+#[test]
+fn a_prior_result_is_taken_over_once_without_a_record() {
+    let flow = llm(Some("end"));
+    let kit = Kit::at(NOW);
+    let key = crate::keys::effect_key(
+        tick_at("ll").run.head.run_id,
+        "ll",
+        EffectKind::LlmCall,
+        &object(json!({"prompt": "hi"})),
+        1,
+    );
+    for (prior_key, taken) in [(key.as_str(), true), ("of another payload", false)] {
+        let mut tick = tick_at("ll");
+        tick.aux.prior = Some(crate::PriorResult {
+            node_id: "ll".to_owned(),
+            key: prior_key.to_owned(),
+            result: json!({"content": "stored"}),
+        });
+        let first = tick.step(&flow, &kit.env()).expect("no question");
+        assert_eq!(matches!(first, Stepped::Moved), taken, "{prior_key}");
+        assert_eq!(tick.take_writes().records.is_empty(), taken, "{prior_key}");
+        assert_eq!(tick.aux.prior, None);
+        assert_eq!(tick.aux.visits["ll"], 1);
+    }
 }

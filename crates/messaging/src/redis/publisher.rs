@@ -1,10 +1,9 @@
 //! What leaves the node.
 //!
 //! A commit must not wait for Redis: its items go through a bounded queue to one task, which sends all that came
-//! meanwhile in one pipeline. Each message is published and appended to the run's cache of newest records.
+//! meanwhile in one pipeline.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -28,10 +27,6 @@ const QUEUE_BYTES: usize = 16 * 1024 * 1024;
 /// Calls and bytes of one pipeline.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 1024 * 1024;
-/// A cache beyond this begins anew with the newest records (architecture D1).
-const CACHE_BYTES: usize = 256 * 1024;
-/// Idle time after which a cache goes.
-const CACHE_SECONDS: u64 = 60;
 /// Time between attempts to reach an absent server.
 const HEAL_EVERY: Duration = Duration::from_secs(1);
 
@@ -107,63 +102,23 @@ async fn run(link: RedisLink, mut calls: mpsc::Receiver<Call>, waiting: Arc<Atom
 }
 
 async fn send(link: &RedisLink, batch: &[Call]) {
-    let caches = caches(batch);
-    let pipeline = announce(batch, &caches);
-    let mut sizes = link.run::<Vec<usize>>(&pipeline, CONNECT).await;
-    if sizes.is_none() {
-        // The connection that was lost is found out by using it; readers skip what they get twice.
-        sizes = link.run(&pipeline, CONNECT).await;
+    let pipeline = announce(batch);
+    if link.run::<()>(&pipeline, CONNECT).await.is_some() {
+        return;
     }
-    let Some(sizes) = sizes else {
-        return link.health.unsettle();
-    };
-    let full = caches.iter().zip(sizes).filter(|(_, size)| *size > CACHE_BYTES);
-    let mut renew = redis::pipe();
-    for ((run, lines), _) in full {
-        let key = wire::cache_key(*run);
-        let newest = if lines.len() > CACHE_BYTES { "" } else { lines };
-        renew
-            .cmd("SET")
-            .arg(key)
-            .arg(newest)
-            .arg("EX")
-            .arg(CACHE_SECONDS)
-            .ignore();
-    }
-    if !renew.is_empty() {
-        link.run::<()>(&renew, CONNECT).await;
+    // The connection that was lost is found out by using it; readers skip what they get twice.
+    if link.run::<()>(&pipeline, CONNECT).await.is_none() {
+        link.health.unsettle();
     }
 }
 
-/// The lines that each run's cache gets, in the order of the runs' first announcement.
-fn caches(batch: &[Call]) -> Vec<(RunKey, String)> {
-    let mut places = HashMap::new();
-    let mut caches: Vec<(RunKey, String)> = Vec::new();
-    for call in batch {
-        let place = *places.entry(call.run).or_insert_with(|| {
-            caches.push((call.run, String::new()));
-            caches.len() - 1
-        });
-        for message in &call.messages {
-            caches[place].1.push_str(message);
-            caches[place].1.push('\n');
-        }
-    }
-    caches
-}
-
-fn announce(batch: &[Call], caches: &[(RunKey, String)]) -> Pipeline {
+fn announce(batch: &[Call]) -> Pipeline {
     let mut pipeline = redis::pipe();
     for call in batch {
         let channel = wire::channel(call.run);
         for message in &call.messages {
             pipeline.cmd("PUBLISH").arg(&channel).arg(message).ignore();
         }
-    }
-    for (run, lines) in caches {
-        let key = wire::cache_key(*run);
-        pipeline.cmd("APPEND").arg(&key).arg(lines);
-        pipeline.cmd("EXPIRE").arg(&key).arg(CACHE_SECONDS).ignore();
     }
     pipeline
 }

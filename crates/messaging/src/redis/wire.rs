@@ -18,10 +18,6 @@ pub(super) fn channel(run: RunKey) -> String {
     format!("feed:{}:{}", run.plane.0, run.run)
 }
 
-pub(super) fn cache_key(run: RunKey) -> String {
-    format!("recent:{}:{}", run.plane.0, run.run)
-}
-
 /// The run of a channel.
 pub(super) fn run_of(channel: &str) -> Option<RunKey> {
     let (plane, run) = channel.strip_prefix("feed:")?.split_once(':')?;
@@ -37,8 +33,7 @@ pub(super) fn encode(item: &FeedItem) -> String {
         FeedItem::Terminal { last_seq } => format!(r#"{{"cursor":{last_seq},"terminal":true}}"#),
         FeedItem::Record { seq, line } => {
             let line = line.as_deref();
-            // What is not one line would damage the cache, which is a list of lines.
-            let line = line.filter(|line| line.len() <= MAX_RECORD_BYTES && !line.contains('\n'));
+            let line = line.filter(|line| line.len() <= MAX_RECORD_BYTES);
             let mut out = String::with_capacity(64 + line.map_or(0, str::len));
             // Writing to a string cannot fail. The line is JSON already; parsing it again would only cost time.
             let _ = match line {
@@ -70,38 +65,6 @@ pub(super) fn decode(message: &[u8]) -> Option<FeedItem> {
             line: message.record.map(|record| record.get().into()),
         },
     })
-}
-
-/// The unbroken items after a cursor in the lines of a cache. Lines may be doubled or out of order, because a run's
-/// holder may have changed or tried twice.
-pub(super) fn after(cache: &[u8], cursor: i64) -> Vec<FeedItem> {
-    let mut items: Vec<FeedItem> = cache
-        .split(|byte| *byte == b'\n')
-        .filter_map(decode)
-        .filter(|item| place(item).0 > cursor || matches!(item, FeedItem::Terminal { .. }))
-        .collect();
-    items.sort_by_key(place);
-    items.dedup_by_key(|item| place(item));
-    let mut next = cursor + 1;
-    let unbroken = items.iter().take_while(|item| match item {
-        FeedItem::Record { seq, line } => {
-            let fits = *seq == next && line.is_some();
-            next += 1;
-            fits
-        }
-        FeedItem::Terminal { last_seq } => *last_seq == next - 1,
-    });
-    let n = unbroken.count();
-    items.truncate(n);
-    items
-}
-
-/// Order of items: a run's end comes after its last record.
-fn place(item: &FeedItem) -> (i64, bool) {
-    match item {
-        FeedItem::Record { seq, .. } => (*seq, false),
-        FeedItem::Terminal { last_seq } => (*last_seq, true),
-    }
 }
 
 #[cfg(test)]
@@ -146,35 +109,15 @@ mod tests {
             assert_eq!(format!("{back:?}"), format!("{item:?}"));
         }
         let big: String = format!("\"{}\"", "x".repeat(MAX_RECORD_BYTES));
-        for line in [big.as_str(), "{\n}"] {
-            let item = FeedItem::Record {
-                seq: 1,
-                line: Some(line.into()),
-            };
-            assert!(matches!(
-                decode(encode(&item).as_bytes()),
-                Some(FeedItem::Record { seq: 1, line: None })
-            ));
-        }
+        let item = FeedItem::Record {
+            seq: 1,
+            line: Some(big.as_str().into()),
+        };
+        assert!(matches!(
+            decode(encode(&item).as_bytes()),
+            Some(FeedItem::Record { seq: 1, line: None })
+        ));
         assert!(decode(b"{}").is_none());
         assert!(decode(b"\xff").is_none());
-    }
-
-    #[test]
-    fn a_cache_yields_only_what_is_unbroken() {
-        let cache = |items: &[FeedItem]| items.iter().map(|item| encode(item) + "\n").collect::<String>();
-        let numbers = |items: Vec<FeedItem>| items.iter().map(place).collect::<Vec<_>>();
-        let end = FeedItem::Terminal { last_seq: 5 };
-        let lines = cache(&[record(3), record(2), record(2), record(4), record(5), end]);
-        let all = [(2, false), (3, false), (4, false), (5, false), (5, true)];
-        assert_eq!(numbers(after(lines.as_bytes(), 1)), all);
-        assert_eq!(numbers(after(lines.as_bytes(), 3)), all[2..]);
-        assert_eq!(numbers(after(lines.as_bytes(), 5)), [(5, true)]);
-        assert!(after(lines.as_bytes(), 0).is_empty(), "1 is missing");
-        let gap = cache(&[record(2), record(4), FeedItem::Terminal { last_seq: 4 }]);
-        assert_eq!(numbers(after(gap.as_bytes(), 1)), [(2, false)]);
-        let large = cache(&[record(2), FeedItem::Record { seq: 3, line: None }, record(4)]);
-        assert_eq!(numbers(after(large.as_bytes(), 1)), [(2, false)]);
-        assert!(after(b"", 0).is_empty());
     }
 }

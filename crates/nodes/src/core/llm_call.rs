@@ -165,7 +165,11 @@ fn params(settings: &Settings<'_>, memory: &Memory<'_>) -> Object {
 /// A request for generated media. Other values under these names are results of earlier nodes that reached the node
 /// through the pipeline.
 fn output_spec(settings: &Settings<'_>) -> Option<Value> {
-    let is_spec = |value: &Value| value.get("modality").is_some() || value.get("task").is_some();
+    const MODALITIES: [&str; 6] = ["image", "video", "voice", "music", "sound", "text"];
+    let is_spec = |value: &Value| match value {
+        Value::String(name) => MODALITIES.contains(&name.trim()),
+        other => other.get("modality").is_some() || other.get("task").is_some(),
+    };
     let fits = |value: &&Value| match value {
         Value::Array(specs) => !specs.is_empty() && specs.iter().all(is_spec),
         other => is_spec(other),
@@ -182,6 +186,7 @@ fn outputs(raw: &Value, node: &OutputCtx<'_>) -> Object {
     let media = field("outputs").is_some_and(truthy);
     let response = match data {
         Some(data) => ag_pyvalue::dumps(data, COMPACT).into(),
+        None if media && field("content").is_none() => "".into(),
         None => raw.get("content").cloned().unwrap_or_default(),
     };
     let calls = field("tool_calls")
@@ -193,9 +198,13 @@ fn outputs(raw: &Value, node: &OutputCtx<'_>) -> Object {
     outputs.insert("tool_calls".to_owned(), calls.into());
     outputs.insert("success".to_owned(), true.into());
     if media {
-        for key in ["outputs", "resources", "artifact_id", "artifact_ref"] {
+        for key in ["outputs", "resources"] {
             outputs.extend(field(key).map(|value| (key.to_owned(), value.clone())));
         }
+        let reference = crate::media::result::artifact(raw).map(|found| found.reference);
+        let id = reference.as_ref().and_then(crate::artifact::id);
+        outputs.insert("artifact_id".to_owned(), id.into());
+        outputs.insert("artifact_ref".to_owned(), reference.unwrap_or_default());
     }
     let mode = match data {
         _ if media => "media",

@@ -42,8 +42,7 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Effect { plan, outputs },
 };
 
-/// Shared with `image_to_image`.
-pub(super) fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
+fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
     Ok(MediaRequest::new(inputs, "image", "image_edit", Some("png"))
         .image_options()
         .float("strength", &["strength"])
@@ -52,7 +51,6 @@ pub(super) fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planne
         .planned(&["prompt", "text"], ""))
 }
 
-/// Shared with `image_to_image`.
-pub(super) fn outputs(raw: &Value, node: &OutputCtx<'_>) -> Object {
+fn outputs(raw: &Value, node: &OutputCtx<'_>) -> Object {
     result::generated(raw, node, "image", &["image_artifact"])
 }

@@ -53,7 +53,8 @@ pub(super) const NODE: NodeType = NodeType {
 
 fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
     if first(inputs, &["music_backend", "musicBackend"]).is_some() {
-        let text = "generate_music does not accept 'music_backend'; use music_provider and music_model.";
+        let text =
+            "generate_music uses `music_provider` as the backend selector; `music_backend` is not supported.";
         return Err(Exception::value(text).into());
     }
     Ok(

@@ -44,14 +44,12 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Effect { plan, outputs },
 };
 
-/// Shared with `text_to_video`.
-pub(super) fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
+fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
     Ok(MediaRequest::new(inputs, "video", "text_to_video", Some("mp4"))
         .video_options()
         .planned(&["prompt"], ""))
 }
 
-/// Shared with `text_to_video`.
-pub(super) fn outputs(raw: &Value, node: &OutputCtx<'_>) -> Object {
+fn outputs(raw: &Value, node: &OutputCtx<'_>) -> Object {
     result::generated(raw, node, "video", &["video_artifact"])
 }

@@ -1,6 +1,6 @@
 //! `image_to_image`: the older name of `edit_image`.
 
-use super::edit_image::{outputs, plan};
+use super::edit_image;
 use crate::prelude::*;
 
 pub(super) const NODE: NodeType = NodeType {
@@ -24,17 +24,7 @@ pub(super) const NODE: NodeType = NodeType {
             pin("seeds", "array"),
             pin("lora_adapters", "array"),
         ],
-        outputs: &[
-            pin("image_artifact", "artifact_image"),
-            pin("image_artifacts", "artifacts_image"),
-            pin("artifact_ref", "artifact"),
-            pin("artifact_id", "string"),
-            pin("content_type", "string"),
-            pin("outputs", "object"),
-            pin("meta", "object"),
-            pin("success", "boolean"),
-        ],
-        ..EFFECT
+        ..edit_image::NODE.spec
     },
-    behaviour: Behaviour::Effect { plan, outputs },
+    behaviour: edit_image::NODE.behaviour,
 };

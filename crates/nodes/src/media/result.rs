@@ -3,9 +3,9 @@
 use crate::prelude::*;
 
 /// A generated artifact.
-pub(super) struct Found {
+pub(crate) struct Found {
     /// Reference for other nodes.
-    pub(super) reference: Value,
+    pub(crate) reference: Value,
     /// Its content type, if the result tells it.
     pub(super) content_type: Option<String>,
 }
@@ -43,7 +43,7 @@ pub(super) fn generated(raw: &Value, node: &OutputCtx<'_>, modality: &str, prima
 }
 
 /// The artifact of a result: its own, else the first of its outputs, else the first of its resources.
-pub(super) fn artifact(raw: &Value) -> Option<Found> {
+pub(crate) fn artifact(raw: &Value) -> Option<Found> {
     let own = from_item(raw);
     own.or_else(|| first_item(raw.get("outputs")?).and_then(from_item))
         .or_else(|| first_item(raw.get("resources")?).and_then(from_item))

@@ -1,6 +1,6 @@
 //! `text_to_video`: the older name of `generate_video`.
 
-use super::generate_video::{outputs, plan};
+use super::generate_video;
 use crate::prelude::*;
 
 pub(super) const NODE: NodeType = NodeType {
@@ -25,17 +25,7 @@ pub(super) const NODE: NodeType = NodeType {
             pin("flow_shift", "number"),
             pin("lora_adapters", "array"),
         ],
-        outputs: &[
-            pin("video_artifact", "artifact_video"),
-            pin("video_artifacts", "artifacts_video"),
-            pin("artifact_ref", "artifact"),
-            pin("artifact_id", "string"),
-            pin("content_type", "string"),
-            pin("outputs", "object"),
-            pin("meta", "object"),
-            pin("success", "boolean"),
-        ],
-        ..EFFECT
+        ..generate_video::NODE.spec
     },
-    behaviour: Behaviour::Effect { plan, outputs },
+    behaviour: generate_video::NODE.behaviour,
 };

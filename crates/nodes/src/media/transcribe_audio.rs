@@ -53,7 +53,12 @@ fn outputs(raw: &Value, node: &OutputCtx<'_>) -> Object {
     outputs.insert("transcript_artifact".to_owned(), artifact.clone());
     outputs.insert("artifact_ref".to_owned(), artifact);
     outputs.insert("success".to_owned(), true.into());
-    outputs.insert("meta".to_owned(), result::meta(raw, node, "text"));
+    // The result names the run's own model, which did not listen.
+    let mut meta = result::meta(&Value::Null, node, "text");
+    if let Some(meta) = meta.as_object_mut() {
+        meta.insert("task".to_owned(), "transcription".into());
+    }
+    outputs.insert("meta".to_owned(), meta);
     outputs.insert("raw".to_owned(), raw.clone());
     outputs
 }

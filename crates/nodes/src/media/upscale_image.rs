@@ -36,8 +36,7 @@ pub(super) const NODE: NodeType = NodeType {
     behaviour: Behaviour::Effect { plan, outputs },
 };
 
-/// Shared with the alias `image_upscale`.
-pub(super) fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
+fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt> {
     Ok(MediaRequest::new(inputs, "image", "image_upscale", Some("png"))
         .texts(&["scale", "output_format"])
         .resolution()
@@ -50,7 +49,6 @@ pub(super) fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planne
         .planned(&["prompt", "text"], ""))
 }
 
-/// Shared with the alias `image_upscale`.
-pub(super) fn outputs(raw: &Value, node: &OutputCtx<'_>) -> Object {
+fn outputs(raw: &Value, node: &OutputCtx<'_>) -> Object {
     result::generated(raw, node, "image", &["image_artifact"])
 }

@@ -32,11 +32,8 @@ fn plan(inputs: &Inputs<'_>, _ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrup
         .iter()
         .find_map(|pin| inputs.non_null(pin));
     let mut payload = payload(EffectKind::MemoryKgAssert);
-    payload.extend(
-        statements
-            .and_then(objects)
-            .map(|list| ("assertions".to_owned(), list.into())),
-    );
+    let statements = statements.and_then(objects).unwrap_or_default();
+    payload.insert("assertions".to_owned(), statements.into());
     copy::texts(inputs, &["scope", "span_id", "owner_id"], &mut payload);
     let defaults = inputs
         .get("attributes_defaults")

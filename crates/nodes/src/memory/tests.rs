@@ -67,7 +67,7 @@ fn payloads_hold_what_is_given() {
             json!({"triples": [statement, 3], "allow_custom_predicates": true}),
             json!({"assertions": [statement], "allow_custom_predicates": true}),
         ),
-        (&memory_kg_assert::NODE, json!({}), json!({})),
+        (&memory_kg_assert::NODE, json!({}), json!({"assertions": []})),
     ] {
         let mut found = planned_payload(node, json!({}), values.clone());
         let kind = found.as_object_mut().expect("object").shift_remove("type");

@@ -1,7 +1,5 @@
 //! The wire against a scripted server: what is sent, what is read, what is tried again.
 
-mod server;
-
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,24 +10,26 @@ use ag_providers::{
     CapabilityTable, ChatDelta, ChatRequest, EndpointOrigin, ProviderClient, ProviderDirectory,
     ProviderError, ProviderQuery, RetryPolicy, Support, Thinking, ToolSpec,
 };
-use ag_providers_openai::{EnvironmentDirectory, OpenAiProviders, OpenAiSettings, ProviderSettings};
+use ag_providers_http::testkit::{Reply, Server};
+use ag_providers_http::{EnvironmentDirectory, HttpProviders, HttpSettings, ProviderSettings};
+use ag_providers_openai::OpenAiWire;
 use serde_json::json;
-use server::{Reply, Server};
 use tokio_util::sync::CancellationToken;
 
 const KEY: &str = "sk-very-secret";
 
-fn providers(settings: OpenAiSettings) -> Arc<OpenAiProviders> {
+fn providers(settings: HttpSettings) -> Arc<HttpProviders> {
     let retry = RetryPolicy {
         base_delay: Duration::from_millis(1),
         ..RetryPolicy::default()
     };
     let table = Arc::new(CapabilityTable::built_in());
-    Arc::new(OpenAiProviders::new(OpenAiSettings { retry, ..settings }, table).expect("providers"))
+    let providers = HttpProviders::new(HttpSettings { retry, ..settings }, table).expect("providers");
+    Arc::new(providers.with_wire(Arc::new(OpenAiWire::default())))
 }
 
 /// A client of the environment in which every family leads to `base`.
-async fn client_of(providers: &Arc<OpenAiProviders>, provider: &str, base: &str) -> ProviderClient {
+async fn client_of(providers: &Arc<HttpProviders>, provider: &str, base: &str) -> ProviderClient {
     let vars: HashMap<&str, &str> = HashMap::from([
         ("OPENAI_BASE_URL", base),
         ("OPENAI_API_KEY", KEY),
@@ -41,7 +41,6 @@ async fn client_of(providers: &Arc<OpenAiProviders>, provider: &str, base: &str)
         ("PORTKEY_BASE_URL", base),
         ("PORTKEY_API_KEY", KEY),
         ("PORTKEY_VIRTUAL_KEY", "vk"),
-        ("OLLAMA_HOST", base),
     ]);
     let env = ProviderSettings::from_lookup(|name| vars.get(name).map(|value| (*value).to_owned()));
     let directory = EnvironmentDirectory::new(env, Arc::clone(providers));
@@ -53,7 +52,7 @@ async fn client_of(providers: &Arc<OpenAiProviders>, provider: &str, base: &str)
 }
 
 async fn client(provider: &str, server: &Server) -> ProviderClient {
-    client_of(&providers(OpenAiSettings::default()), provider, &server.base).await
+    client_of(&providers(HttpSettings::default()), provider, &server.base).await
 }
 
 fn request() -> ChatRequest {
@@ -97,7 +96,7 @@ async fn success() {
 
 #[tokio::test]
 async fn unknown_model_lists_what_exists_and_a_missing_list_is_ignored() {
-    let providers = providers(OpenAiSettings::default());
+    let providers = providers(HttpSettings::default());
     let server = Server::start(Some(vec!["b", "a"]), vec![Reply::text("hi")]).await;
     let error = chat(
         &client_of(&providers, "openai-compatible", &server.base).await,
@@ -245,9 +244,9 @@ async fn failures_and_their_attempts() {
             "OpenAI-compatible server response is larger than 4096 bytes",
         ),
     ];
-    let providers = providers(OpenAiSettings {
+    let providers = providers(HttpSettings {
         max_response_bytes: 4096,
-        ..OpenAiSettings::default()
+        ..HttpSettings::default()
     });
     for (reply, attempts, text) in cases {
         let server = Server::start(None, vec![reply.clone()]).await;
@@ -283,7 +282,7 @@ async fn refused_connection_is_a_connect_error() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let base = format!("http://{}/v1", listener.local_addr().expect("address"));
     drop(listener);
-    let client = client_of(&providers(OpenAiSettings::default()), "portkey", &base).await;
+    let client = client_of(&providers(HttpSettings::default()), "portkey", &base).await;
     let error = chat(&client, request()).await.expect_err("refused");
     assert!(matches!(error, ProviderError::Connect { .. }), "{error:?}");
 }
@@ -327,7 +326,7 @@ async fn time_limit() {
 
 #[tokio::test]
 async fn families_differ_in_headers_and_bodies() {
-    let providers = providers(OpenAiSettings::default());
+    let providers = providers(HttpSettings::default());
     let body = |server: &Server| server.posts()[0].body.clone();
     for (provider, model, check) in [
         (
@@ -345,7 +344,6 @@ async fn families_differ_in_headers_and_bodies() {
             "gpt-5.1",
             json!({"reasoning_effort":"none","max_completion_tokens":128_000}),
         ),
-        ("ollama", "qwen3:4b", json!({"reasoning_effort":"none"})),
     ] {
         let server = Server::start(None, vec![Reply::text("x")]).await;
         let mut req = ChatRequest::prompt(model, "q");
@@ -493,8 +491,11 @@ async fn media() {
         prompt: "a cat".to_owned(),
         ..ImageRequest::default()
     };
-    let picture = images.image(make.clone(), cancel.clone()).await.expect("picture");
-    assert_eq!(picture.content_type, "image/png");
+    let picture = images
+        .image(make.clone(), &|_| {}, cancel.clone())
+        .await
+        .expect("picture");
+    assert_eq!(picture[0].content_type, "image/png");
     assert_eq!(
         server.posts()[0].body,
         json!({"prompt":"a cat","n":1,"model":"i"})
@@ -509,7 +510,10 @@ async fn media() {
         images: vec![file.clone()],
         ..make.clone()
     };
-    images.image(edit, cancel.clone()).await.expect("picture");
+    images
+        .image(edit, &|_| {}, cancel.clone())
+        .await
+        .expect("picture");
     let sent = String::from_utf8_lossy(&server.posts()[1].raw).into_owned();
     assert!(
         sent.contains("name=\"image[]\"; filename=\"a.png\"") && sent.contains("PNGDATA"),
@@ -555,7 +559,7 @@ async fn media() {
     // A server must not make us fetch what only we can reach.
     for _ in 0..2 {
         let error = images
-            .image(make.clone(), cancel.clone())
+            .image(make.clone(), &|_| {}, cancel.clone())
             .await
             .expect_err("refused");
         assert!(matches!(error, ProviderError::AddressRefused { .. }), "{error}");
@@ -570,9 +574,9 @@ async fn an_endless_stream_is_cut() {
         vec![Reply::Raw("text/event-stream", event.repeat(200).into_bytes())],
     )
     .await;
-    let settings = OpenAiSettings {
+    let settings = HttpSettings {
         max_response_bytes: 4096,
-        ..OpenAiSettings::default()
+        ..HttpSettings::default()
     };
     let client = client_of(&providers(settings), "openai-compatible", &server.base).await;
     let error = client

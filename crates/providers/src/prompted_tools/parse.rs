@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::literal::Literals;
+use crate::Object;
 use crate::chat::ToolCall;
 
 /// A text and the calls found in it.
@@ -14,13 +16,15 @@ pub struct ParsedText {
 }
 
 /// Opening markers with their closing ones. A missing closing marker is forgiven: models stop right after the object.
-const MARKERS: [(&str, &str); 6] = [
+const MARKERS: [(&str, &str); 8] = [
     ("<function_call>", "</function_call>"),
     ("<tool_call>", "</tool_call>"),
     ("<|tool_call|>", "</|tool_call|>"),
     ("<|tool_call|>", "<|/tool_call|>"),
+    ("<|tool_call|>", "<|tool_call_end|>"),
     ("```tool_code", "```"),
     ("```tool_call", "```"),
+    ("[TOOL_CALLS]", "[/TOOL_CALLS]"),
 ];
 
 /// Calls beyond this number in one answer are left as text.
@@ -72,7 +76,7 @@ pub fn parse_calls(text: &str, names: &[String], bare: bool) -> ParsedText {
 
 fn next_marker(text: &str) -> Option<usize> {
     let opens = |start: usize| MARKERS.iter().any(|(open, _)| text[start..].starts_with(open));
-    text.match_indices(['<', '`'])
+    text.match_indices(['<', '`', '['])
         .map(|(start, _)| start)
         .find(|start| opens(*start))
 }
@@ -83,10 +87,7 @@ fn take_call(marked: &str) -> Option<(Vec<ToolCall>, &str)> {
         let Some(body) = marked.strip_prefix(open) else {
             continue;
         };
-        let mut values = serde_json::Deserializer::from_str(body).into_iter::<Value>();
-        let value = values.next()?.ok()?;
-        let after = &body[values.byte_offset()..];
-        let calls = calls_of(value)?;
+        let (calls, after) = read_body(body)?;
         let trimmed = after.trim_start();
         if let Some(after) = trimmed.strip_prefix(close) {
             return Some((calls, after));
@@ -96,6 +97,87 @@ fn take_call(marked: &str) -> Option<(Vec<ToolCall>, &str)> {
         return Some((calls, other.map_or(after, |(_, c)| &trimmed[c.len()..])));
     }
     None
+}
+
+/// The calls at the start of a marked text: JSON, Python's notation of an object or of a call, or tags.
+fn read_body(body: &str) -> Option<(Vec<ToolCall>, &str)> {
+    let mut values = serde_json::Deserializer::from_str(body).into_iter::<Value>();
+    if let Some(Ok(value)) = values.next() {
+        let after = &body[values.byte_offset()..];
+        return calls_of(value).map(|calls| (calls, after));
+    }
+    let start = body.trim_start();
+    if start.starts_with(['{', '[']) {
+        let mut literals = Literals::new(start);
+        let value = literals.value(0)?;
+        return calls_of(value).map(|calls| (calls, literals.rest()));
+    }
+    if start.starts_with('<') {
+        return tagged_function(start);
+    }
+    let mut calls = Vec::new();
+    let mut rest = start;
+    while calls.len() < MAX_CALLS {
+        let mut literals = Literals::new(rest);
+        let Some((name, arguments)) = literals.call() else {
+            break;
+        };
+        calls.push(named(name, arguments));
+        rest = literals.rest();
+    }
+    if calls.is_empty() {
+        return tagged_pairs(start);
+    }
+    Some((calls, rest))
+}
+
+fn named(name: String, arguments: Object) -> ToolCall {
+    ToolCall::from_wire(None, name, Value::Object(arguments))
+}
+
+/// `<function=name><parameter=key>value</parameter>…</function>`
+fn tagged_function(text: &str) -> Option<(Vec<ToolCall>, &str)> {
+    let (name, mut rest) = text.strip_prefix("<function=")?.split_once('>')?;
+    let mut arguments = Object::new();
+    loop {
+        rest = rest.trim_start();
+        if let Some(after) = rest.strip_prefix("</function>") {
+            return Some((vec![named(name.trim().to_owned(), arguments)], after));
+        }
+        let (key, tail) = rest.strip_prefix("<parameter=")?.split_once('>')?;
+        let (value, tail) = tail.split_once("</parameter>")?;
+        arguments.insert(key.trim().to_owned(), tag_value(value));
+        rest = tail;
+    }
+}
+
+/// `name <arg_key>key</arg_key><arg_value>value</arg_value>…`
+fn tagged_pairs(text: &str) -> Option<(Vec<ToolCall>, &str)> {
+    let (name, _) = text.split_once("<arg_key>")?;
+    let mut rest = &text[name.len()..];
+    let name = name.trim();
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        return None;
+    }
+    let mut arguments = Object::new();
+    while let Some(tail) = rest.trim_start().strip_prefix("<arg_key>") {
+        let (key, tail) = tail.split_once("</arg_key>")?;
+        let tail = tail.trim_start().strip_prefix("<arg_value>")?;
+        let (value, tail) = tail.split_once("</arg_value>")?;
+        arguments.insert(key.trim().to_owned(), tag_value(value));
+        rest = tail;
+    }
+    Some((vec![named(name.to_owned(), arguments)], rest))
+}
+
+/// The text of a tag: whole lines lose the breaks around them; what is JSON but no text is taken as that.
+fn tag_value(text: &str) -> Value {
+    let text = text.strip_prefix('\n').unwrap_or(text);
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    match serde_json::from_str(text.trim()) {
+        Ok(Value::String(_)) | Err(_) => Value::from(text),
+        Ok(value) => value,
+    }
 }
 
 fn calls_of(value: Value) -> Option<Vec<ToolCall>> {
@@ -183,6 +265,11 @@ mod tests {
             format!("[{call}]"),
             r#"{"type":"function","function":{"name":"f","arguments":"{\"x\":1}"}}"#.to_owned(),
             r#"<tool_call>{"name":"f","parameters":{"x":1}}</tool_call>"#.to_owned(),
+            "```tool_code\nprint(f(x=1))\n```".to_owned(),
+            "<tool_call>{'name': 'f', 'arguments': {'x': 1}}</tool_call>".to_owned(),
+            "<tool_call>\n<function=f>\n<parameter=x>\n1\n</parameter>\n</function>\n</tool_call>".to_owned(),
+            "<tool_call>f\n<arg_key>x</arg_key>\n<arg_value>1</arg_value>\n</tool_call>".to_owned(),
+            format!("[TOOL_CALLS][{call}]"),
         ] {
             let found = parse(&text);
             assert_eq!(found.content, "", "{text}");
@@ -209,6 +296,9 @@ mod tests {
             "{\"name\":\"other\",\"arguments\":{}}",
             "see {\"name\":\"f\"} there",
             "<tool_call>",
+            "```tool_code\nimport os\n```",
+            "<tool_call><function=f><parameter=x>1</tool_call>",
+            "see [TOOL_CALLS] there",
             "{\"answer\":42}",
         ] {
             assert_eq!(

@@ -46,26 +46,20 @@ pub(super) const BEAT: &str = "WITH RECURSIVE n AS MATERIALIZED (SELECT coalesce
 
 impl PostgresStore {
     pub(super) async fn ready_runs(&self, query: &CandidateQuery) -> Result<Vec<RunKey>> {
-        let mut conn = self.database.conn().await?;
-        let rows = sqlx::query(CANDIDATES)
+        let query = sqlx::query(CANDIDATES)
             .bind(&*query.pool)
             .bind(query.after_plane.0)
-            .bind(limit(query.limit))
-            .fetch_all(&mut *conn)
-            .await
-            .map_err(|error| self.database.read_failed(error))?;
+            .bind(limit(query.limit));
+        let rows = self.database.read(query).await?;
         rows.iter().map(|row| Cursor::new(row).key()).collect()
     }
 
     pub(super) async fn heartbeat(&self, session: SessionId, pool: &str) -> Result<Beat> {
-        let mut conn = self.database.conn().await?;
-        let rows = sqlx::query(BEAT)
+        let query = sqlx::query(BEAT)
             .bind(session.0)
             .bind(pool)
-            .bind(self.database.now())
-            .fetch_all(&mut *conn)
-            .await
-            .map_err(|error| self.database.read_failed(error))?;
+            .bind(self.database.now());
+        let rows = self.database.read(query).await?;
         let mut beat = Beat::default();
         for row in &rows {
             let mut cursor = Cursor::new(row);

@@ -51,14 +51,12 @@ pub(crate) async fn disown(database: Database, session: SessionId, keys: Vec<Run
     let planes: Vec<i32> = keys.iter().map(|key| key.plane.0).collect();
     for attempt in 1..=DISOWN_ATTEMPTS {
         if let Ok(mut conn) = database.pool.acquire().await {
-            let done = sqlx::query(DISOWN)
+            let query = sqlx::query(DISOWN)
                 .bind(database.now())
                 .bind(session.0)
                 .bind(&runs)
-                .bind(&planes)
-                .execute(&mut *conn)
-                .await;
-            match done {
+                .bind(&planes);
+            match database.execute(&mut conn, None, query).await {
                 Ok(_) => return,
                 Err(error) if fate(&error) == Fate::Unknown => drop(conn.detach()),
                 Err(_) => {}

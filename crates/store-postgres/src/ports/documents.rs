@@ -4,7 +4,23 @@ use ag_store::{Document, DocumentKind, Documents, PutMode, PutOutcome, Result};
 use ag_types::TenantScope;
 use async_trait::async_trait;
 
-use crate::{rows::Cursor, stamp::Stamp, store::PostgresStore};
+use crate::{
+    error::corrupt,
+    rows::{Cursor, tenant},
+    stamp::Stamp,
+    store::PostgresStore,
+};
+
+pub(super) const GENERATION: &str = tenant!("SELECT generation FROM planes WHERE plane_id = s.plane");
+
+pub(super) const DOCUMENT: &str =
+    tenant!("SELECT id, body, updated_at FROM documents WHERE plane_id = s.plane AND kind = $2 AND id = $3");
+
+/// One statement: the list belongs to the generation.
+pub(super) const DOCUMENTS: &str = tenant!(
+    "SELECT p.generation, d.id IS NOT NULL AS present, d.id, d.body, d.updated_at FROM planes p \
+     LEFT JOIN documents d ON d.plane_id = p.plane_id AND d.kind = $2 WHERE p.plane_id = s.plane ORDER BY d.id"
+);
 
 const UPSERT: &str = "WITH w AS (INSERT INTO documents (plane_id, kind, id, body, updated_at) \
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (plane_id, kind, id) \
@@ -27,42 +43,30 @@ const DELETE: &str = "WITH w AS (DELETE FROM documents WHERE plane_id = $1 AND k
 impl Documents for PostgresStore {
     #[tracing::instrument(level = "debug", name = "store.document.generation", skip_all)]
     async fn generation(&self, scope: &TenantScope) -> Result<i64> {
-        let mut conn = self.database.conn().await?;
-        sqlx::query_scalar("SELECT generation FROM planes WHERE plane_id = $1")
-            .bind(scope.plane.0)
-            .fetch_one(&mut *conn)
-            .await
-            .map_err(|error| self.database.read_failed(error))
+        let rows = self
+            .database
+            .read(sqlx::query(GENERATION).bind(scope.plane.0))
+            .await?;
+        let row = rows.first().ok_or_else(|| corrupt("plane", "it has no row"))?;
+        Cursor::new(row).long()
     }
 
     #[tracing::instrument(level = "debug", name = "store.document.document", skip_all)]
     async fn document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<Option<Document>> {
-        let mut conn = self.database.conn().await?;
-        let row = sqlx::query(
-            "SELECT id, body, updated_at FROM documents WHERE plane_id = $1 AND kind = $2 AND id = $3",
-        )
-        .bind(scope.plane.0)
-        .bind(kind.as_str())
-        .bind(id)
-        .fetch_optional(&mut *conn)
-        .await
-        .map_err(|error| self.database.read_failed(error))?;
-        row.map(|row| document(&mut Cursor::new(&row))).transpose()
+        let query = sqlx::query(DOCUMENT)
+            .bind(scope.plane.0)
+            .bind(kind.as_str())
+            .bind(id);
+        let rows = self.database.read(query).await?;
+        rows.first()
+            .map(|row| document(&mut Cursor::new(row)))
+            .transpose()
     }
 
     #[tracing::instrument(level = "debug", name = "store.document.documents", skip_all)]
     async fn documents(&self, scope: &TenantScope, kind: DocumentKind) -> Result<(i64, Vec<Document>)> {
-        let mut conn = self.database.conn().await?;
-        // One statement: the list belongs to the generation.
-        let rows = sqlx::query(
-            "SELECT p.generation, d.id IS NOT NULL, d.id, d.body, d.updated_at FROM planes p \
-             LEFT JOIN documents d ON d.plane_id = p.plane_id AND d.kind = $2 WHERE p.plane_id = $1 ORDER BY d.id",
-        )
-        .bind(scope.plane.0)
-        .bind(kind.as_str())
-        .fetch_all(&mut *conn)
-        .await
-        .map_err(|error| self.database.read_failed(error))?;
+        let query = sqlx::query(DOCUMENTS).bind(scope.plane.0).bind(kind.as_str());
+        let rows = self.database.read(query).await?;
         let (mut generation, mut documents) = (0, Vec::with_capacity(rows.len()));
         for row in &rows {
             let mut cursor = Cursor::new(row);
@@ -87,16 +91,14 @@ impl Documents for PostgresStore {
             PutMode::Create => CREATE,
             PutMode::Replace => REPLACE,
         };
-        let mut conn = self.database.conn().await?;
-        let generation: Option<i64> = sqlx::query_scalar(statement)
+        let query = sqlx::query(statement)
             .bind(scope.plane.0)
             .bind(kind.as_str())
             .bind(&document.id)
             .bind(&document.body)
-            .bind(Stamp(document.updated_at))
-            .fetch_optional(&mut *conn)
-            .await
-            .map_err(|error| self.database.write_failed(error))?;
+            .bind(Stamp(document.updated_at));
+        let done = self.database.write_in(scope, query).await?;
+        let generation = done.rows.first().map(|row| Cursor::new(row).long()).transpose()?;
         Ok(match (generation, mode) {
             (Some(generation), _) => PutOutcome::Written { generation },
             (None, PutMode::Replace) => PutOutcome::Missing,
@@ -106,15 +108,12 @@ impl Documents for PostgresStore {
 
     #[tracing::instrument(level = "debug", name = "store.document.delete_document", skip_all)]
     async fn delete_document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<bool> {
-        let mut conn = self.database.conn().await?;
-        let generation: Option<i64> = sqlx::query_scalar(DELETE)
+        let query = sqlx::query(DELETE)
             .bind(scope.plane.0)
             .bind(kind.as_str())
-            .bind(id)
-            .fetch_optional(&mut *conn)
-            .await
-            .map_err(|error| self.database.write_failed(error))?;
-        Ok(generation.is_some())
+            .bind(id);
+        let done = self.database.write_in(scope, query).await?;
+        Ok(!done.rows.is_empty())
     }
 }
 

@@ -5,22 +5,26 @@ use ag_types::{RunId, RunKey, TenantScope};
 use uuid::Uuid;
 
 use super::limit as bound;
-use crate::{rows::Cursor, store::PostgresStore};
+use crate::{
+    rows::{Cursor, tenant},
+    store::PostgresStore,
+};
 
 /// Records per segment, by convention of all writers.
 const SEGMENT_RECORDS: usize = 64;
 
 /// Status and records in one statement, hence of one moment. The page ends with the segment that holds its last
 /// record: records are dense, so its number is known.
-pub(super) const PAGE: &str = "SELECT r.status, r.last_seq, l.first_seq IS NOT NULL, l.first_seq, l.last_seq, \
-     l.records FROM runs r \
-     LEFT JOIN ledger l ON l.run_id = $1 AND l.plane_id = $2 AND l.last_seq > $3 \
-     AND l.last_seq <= coalesce((SELECT e.last_seq FROM ledger e WHERE e.run_id = $1 AND e.plane_id = $2 \
+pub(super) const PAGE: &str = tenant!(
+    "SELECT r.status, r.last_seq AS ends, l.first_seq IS NOT NULL AS present, l.first_seq, l.last_seq, l.records \
+     FROM runs r LEFT JOIN ledger l ON l.run_id = $2 AND l.plane_id = s.plane AND l.last_seq > $3 \
+     AND l.last_seq <= coalesce((SELECT e.last_seq FROM ledger e WHERE e.run_id = $2 AND e.plane_id = s.plane \
      AND e.last_seq >= $4 ORDER BY e.last_seq LIMIT 1), $4) \
-     WHERE r.run_id = $1 AND r.plane_id + 0 = $2 ORDER BY l.last_seq";
+     WHERE r.run_id = $2 AND r.plane_id + 0 = s.plane ORDER BY l.last_seq"
+);
 
-pub(super) const TAILS: &str = "SELECT r.run_id, r.plane_id, r.last_seq, r.status \
-     FROM unnest($1::uuid[], $2::int[]) k(run, plane) JOIN runs r ON r.run_id = k.run AND r.plane_id + 0 = k.plane";
+/// Of several planes: a function that row-level security does not bind.
+pub(super) const TAILS: &str = "SELECT o_run, o_plane, o_last_seq, o_status FROM tails_v1($1, $2)";
 
 /// The row of the run is locked by its own update, so appends queue; a live run is not touched.
 const APPEND: &str = "WITH r AS (UPDATE runs SET last_seq = last_seq + $3 WHERE run_id = $1 AND plane_id + 0 = $2 \
@@ -39,16 +43,12 @@ impl PostgresStore {
         limit: usize,
     ) -> Result<Option<LedgerPage>> {
         let end = after.saturating_add(bound(limit));
-        let mut conn = self.database.conn().await?;
-        let rows = sqlx::query(PAGE)
-            .bind(run.0)
+        let query = sqlx::query(PAGE)
             .bind(scope.plane.0)
+            .bind(run.0)
             .bind(after)
-            .bind(end)
-            .fetch_all(&mut *conn)
-            .await
-            .map_err(|error| self.database.read_failed(error))?;
-        drop(conn);
+            .bind(end);
+        let rows = self.database.read(query).await?;
         let Some(first) = rows.first() else {
             return Ok(None);
         };
@@ -78,13 +78,10 @@ impl PostgresStore {
     pub(super) async fn ledger_tails(&self, keys: &[RunKey]) -> Result<Vec<Tail>> {
         let runs: Vec<Uuid> = keys.iter().map(|key| key.run.0).collect();
         let planes: Vec<i32> = keys.iter().map(|key| key.plane.0).collect();
-        let mut conn = self.database.conn().await?;
-        let rows = sqlx::query(TAILS)
-            .bind(&runs)
-            .bind(&planes)
-            .fetch_all(&mut *conn)
-            .await
-            .map_err(|error| self.database.read_failed(error))?;
+        let rows = self
+            .database
+            .read(sqlx::query(TAILS).bind(runs).bind(planes))
+            .await?;
         rows.iter()
             .map(|row| {
                 let mut cursor = Cursor::new(row);
@@ -111,16 +108,14 @@ impl PostgresStore {
             lasts.push(last);
             records.push(chunk.join("\n"));
         }
-        let mut conn = self.database.conn().await?;
-        sqlx::query_scalar(APPEND)
+        let query = sqlx::query(APPEND)
             .bind(run.0)
             .bind(scope.plane.0)
             .bind(last)
-            .bind(&firsts)
-            .bind(&lasts)
-            .bind(&records)
-            .fetch_optional(&mut *conn)
-            .await
-            .map_err(|error| self.database.write_failed(error))
+            .bind(firsts)
+            .bind(lasts)
+            .bind(records);
+        let done = self.database.write_in(scope, query).await?;
+        done.rows.first().map(|row| Cursor::new(row).long()).transpose()
     }
 }

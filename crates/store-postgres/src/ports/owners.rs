@@ -4,7 +4,16 @@ use ag_store::{OwnerRow, OwnerStore, Result, StoreError};
 use ag_types::TenantScope;
 use async_trait::async_trait;
 
-use crate::{rows::Cursor, stamp::Stamp, store::PostgresStore};
+use crate::{
+    rows::{Cursor, tenant},
+    stamp::Stamp,
+    store::PostgresStore,
+};
+
+pub(super) const OWNER: &str = tenant!(
+    "SELECT owner_id, session_id, created_at, updated_at FROM memory_owners \
+     WHERE plane_id = s.plane AND owner_id = $2"
+);
 
 #[async_trait]
 impl OwnerStore for PostgresStore {
@@ -14,8 +23,7 @@ impl OwnerStore for PostgresStore {
         if let Some(stored) = self.owner(scope, &owner.owner_id).await? {
             return Ok(stored);
         }
-        let mut conn = self.database.conn().await?;
-        sqlx::query(
+        let query = sqlx::query(
             "INSERT INTO memory_owners (plane_id, owner_id, session_id, created_at, updated_at) \
              VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
         )
@@ -23,29 +31,18 @@ impl OwnerStore for PostgresStore {
         .bind(&owner.owner_id)
         .bind(&owner.session_id)
         .bind(Stamp(owner.created_at))
-        .bind(Stamp(owner.updated_at))
-        .execute(&mut *conn)
-        .await
-        .map_err(|error| self.database.write_failed(error))?;
-        drop(conn);
+        .bind(Stamp(owner.updated_at));
+        self.database.write_in(scope, query).await?;
         let stored = self.owner(scope, &owner.owner_id).await?;
         stored.ok_or_else(|| StoreError::Unavailable("the owner was purged meanwhile".to_owned()))
     }
 
     #[tracing::instrument(level = "debug", name = "store.owner.owner", skip_all)]
     async fn owner(&self, scope: &TenantScope, owner_id: &str) -> Result<Option<OwnerRow>> {
-        let mut conn = self.database.conn().await?;
-        let row = sqlx::query(
-            "SELECT owner_id, session_id, created_at, updated_at FROM memory_owners \
-             WHERE plane_id = $1 AND owner_id = $2",
-        )
-        .bind(scope.plane.0)
-        .bind(owner_id)
-        .fetch_optional(&mut *conn)
-        .await
-        .map_err(|error| self.database.read_failed(error))?;
-        let Some(row) = row else { return Ok(None) };
-        let mut cursor = Cursor::new(&row);
+        let query = sqlx::query(OWNER).bind(scope.plane.0).bind(owner_id);
+        let rows = self.database.read(query).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let mut cursor = Cursor::new(row);
         Ok(Some(OwnerRow {
             owner_id: cursor.string()?,
             session_id: cursor.opt_string()?,

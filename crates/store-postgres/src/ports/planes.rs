@@ -1,14 +1,16 @@
-//! Planes, remembered in memory after their first use.
+//! Planes, remembered in memory after their first use. The functions look across planes: who asks has none yet.
 
-use ag_store::{Planes, Result, StoreError};
+use ag_store::{Planes, Result};
 use ag_types::{PlaneId, PlaneKey, SystemScope, TenantScope};
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 
-use crate::{rows::Cursor, store::PostgresStore};
+use crate::{error::corrupt, rows::Cursor, store::PostgresStore};
 
-const BY_KEY: &str =
-    "SELECT plane_id, tenant_id, runtime_id FROM planes WHERE tenant_id = $1 AND runtime_id = $2";
+const BY_KEY: &str = "SELECT plane_v1($1, $2)";
+const BY_ID: &str = "SELECT o_plane, o_tenant, o_runtime FROM planes_v1($1)";
+const VERSION: &str = "SELECT coalesce(max(version), 0)::bigint FROM schema_migrations";
+const ALL: &str = "SELECT o_plane, o_tenant, o_runtime FROM planes_v1(NULL)";
 
 #[async_trait]
 impl Planes for PostgresStore {
@@ -17,19 +19,18 @@ impl Planes for PostgresStore {
         if let Some(scope) = self.planes.read().by_key(key) {
             return Ok(scope);
         }
-        if let Some(scope) = self.stored_plane(key).await? {
-            return Ok(scope);
-        }
-        let mut conn = self.database.conn().await?;
-        sqlx::query("INSERT INTO planes (tenant_id, runtime_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-            .bind(&*key.tenant_id)
-            .bind(&*key.runtime_id)
-            .execute(&mut *conn)
-            .await
-            .map_err(|error| self.database.write_failed(error))?;
-        drop(conn);
-        let stored = self.stored_plane(key).await?;
-        stored.ok_or_else(|| StoreError::Internal("a plane cannot be read after it was created".to_owned()))
+        let query = sqlx::query(BY_KEY).bind(&*key.tenant_id).bind(&*key.runtime_id);
+        let done = self.database.write(query).await?;
+        let row = done
+            .rows
+            .first()
+            .ok_or_else(|| corrupt("plane", "it has no row"))?;
+        let scope = TenantScope {
+            plane: Cursor::new(row).plane()?,
+            key: key.clone(),
+        };
+        self.planes.write().insert(&scope);
+        Ok(scope)
     }
 
     #[tracing::instrument(level = "debug", name = "store.plane.plane_by_id", skip_all)]
@@ -37,42 +38,25 @@ impl Planes for PostgresStore {
         if let Some(scope) = self.planes.read().by_id(plane) {
             return Ok(Some(scope));
         }
-        let mut conn = self.database.conn().await?;
-        let row = sqlx::query("SELECT plane_id, tenant_id, runtime_id FROM planes WHERE plane_id = $1")
-            .bind(plane.0)
-            .fetch_optional(&mut *conn)
-            .await
-            .map_err(|error| self.database.read_failed(error))?;
-        row.as_ref().map(|row| self.remember(row)).transpose()
+        let rows = self.database.read(sqlx::query(BY_ID).bind(plane.0)).await?;
+        let found = rows.first().map(scope).transpose()?;
+        if let Some(scope) = &found {
+            self.planes.write().insert(scope);
+        }
+        Ok(found)
     }
 
     #[tracing::instrument(level = "debug", name = "store.plane.planes", skip_all)]
     async fn planes(&self, _: &SystemScope) -> Result<Vec<TenantScope>> {
-        let mut conn = self.database.conn().await?;
-        let rows = sqlx::query("SELECT plane_id, tenant_id, runtime_id FROM planes ORDER BY plane_id")
-            .fetch_all(&mut *conn)
-            .await
-            .map_err(|error| self.database.read_failed(error))?;
+        let rows = self.database.read(sqlx::query(ALL)).await?;
         rows.iter().map(scope).collect()
     }
-}
 
-impl PostgresStore {
-    async fn stored_plane(&self, key: &PlaneKey) -> Result<Option<TenantScope>> {
-        let mut conn = self.database.conn().await?;
-        let row = sqlx::query(BY_KEY)
-            .bind(&*key.tenant_id)
-            .bind(&*key.runtime_id)
-            .fetch_optional(&mut *conn)
-            .await
-            .map_err(|error| self.database.read_failed(error))?;
-        row.as_ref().map(|row| self.remember(row)).transpose()
-    }
-
-    fn remember(&self, row: &PgRow) -> Result<TenantScope> {
-        let scope = scope(row)?;
-        self.planes.write().insert(&scope);
-        Ok(scope)
+    #[tracing::instrument(level = "debug", name = "store.plane.is_current", skip_all)]
+    async fn is_current(&self, _: &SystemScope) -> Result<bool> {
+        let rows = self.database.read(sqlx::query(VERSION)).await?;
+        let version = rows.first().map(|row| Cursor::new(row).long()).transpose()?;
+        Ok(version.is_some_and(|version| version >= i64::from(crate::SCHEMA_VERSION)))
     }
 }
 

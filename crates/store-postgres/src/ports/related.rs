@@ -6,39 +6,39 @@ use sqlx::postgres::PgRow;
 
 use super::limit as bound;
 use crate::{
-    rows::{Cursor, run_head},
+    rows::{Cursor, run_head, tenant},
     store::PostgresStore,
 };
 
-pub(super) const CHILDREN: &str = "SELECT r.run_id, r.workflow_id, r.actor_id, r.session_id, r.parent_run_id, \
-     r.created_at, r.status, r.last_seq FROM runs r WHERE r.parent_run_id = $1 AND r.plane_id + 0 = $2 \
-     ORDER BY r.created_at, r.run_id";
+pub(super) const CHILDREN: &str = tenant!(
+    "SELECT r.run_id, r.workflow_id, r.actor_id, r.session_id, r.parent_run_id, r.created_at, r.status, r.last_seq \
+     FROM runs r WHERE r.parent_run_id = $2 AND r.plane_id + 0 = s.plane ORDER BY r.created_at, r.run_id"
+);
 
 /// The depth is bounded, so that damaged data (a circle of parents) cannot make it run for ever.
-pub(super) const DESCENDANTS: &str = "WITH RECURSIVE tree AS ( \
-     SELECT r.run_id, 1 AS depth, r.created_at FROM runs r WHERE r.parent_run_id = $1 AND r.plane_id + 0 = $2 \
+pub(super) const DESCENDANTS: &str = tenant!(
+    "WITH RECURSIVE tree AS ( \
+     SELECT r.run_id, 1 AS depth, r.created_at FROM runs r WHERE r.parent_run_id = $2 AND r.plane_id + 0 = s.plane \
      UNION ALL SELECT r.run_id, tree.depth + 1, r.created_at FROM tree \
-     JOIN runs r ON r.parent_run_id = tree.run_id AND r.plane_id + 0 = $2 WHERE tree.depth < 1000) \
+     JOIN runs r ON r.parent_run_id = tree.run_id AND r.plane_id + 0 = s.plane WHERE tree.depth < 1000) \
      SELECT r.run_id, r.workflow_id, r.actor_id, r.session_id, r.parent_run_id, r.created_at, r.status, r.last_seq \
      FROM (SELECT * FROM tree ORDER BY depth, created_at, run_id LIMIT $3) t \
-     JOIN runs r ON r.run_id = t.run_id AND r.plane_id + 0 = $2 ORDER BY t.depth, t.created_at, t.run_id";
+     JOIN runs r ON r.run_id = t.run_id AND r.plane_id + 0 = s.plane ORDER BY t.depth, t.created_at, t.run_id"
+);
 
-pub(super) const LIVE_BELOW: &str = "WITH RECURSIVE below AS ( \
+pub(super) const LIVE_BELOW: &str = tenant!(
+    "WITH RECURSIVE below AS ( \
      SELECT r.run_id, r.status IN ('running', 'waiting') AS live FROM runs r \
-     WHERE r.parent_run_id = $1 AND r.plane_id + 0 = $2 \
+     WHERE r.parent_run_id = $2 AND r.plane_id + 0 = s.plane \
      UNION SELECT r.run_id, r.status IN ('running', 'waiting') FROM below \
-     JOIN runs r ON r.parent_run_id = below.run_id AND r.plane_id + 0 = $2 WHERE NOT below.live) \
-     SELECT run_id FROM below WHERE live ORDER BY run_id";
+     JOIN runs r ON r.parent_run_id = below.run_id AND r.plane_id + 0 = s.plane WHERE NOT below.live) \
+     SELECT run_id FROM below WHERE live ORDER BY run_id"
+);
 
 impl PostgresStore {
     pub(super) async fn child_runs(&self, scope: &TenantScope, run: RunId) -> Result<Vec<RelatedRun>> {
-        let mut conn = self.database.conn().await?;
-        let rows = sqlx::query(CHILDREN)
-            .bind(run.0)
-            .bind(scope.plane.0)
-            .fetch_all(&mut *conn)
-            .await
-            .map_err(|error| self.database.read_failed(error))?;
+        let query = sqlx::query(CHILDREN).bind(scope.plane.0).bind(run.0);
+        let rows = self.database.read(query).await?;
         rows.iter().map(related).collect()
     }
 
@@ -48,25 +48,17 @@ impl PostgresStore {
         run: RunId,
         limit: usize,
     ) -> Result<Vec<RelatedRun>> {
-        let mut conn = self.database.conn().await?;
-        let rows = sqlx::query(DESCENDANTS)
-            .bind(run.0)
+        let query = sqlx::query(DESCENDANTS)
             .bind(scope.plane.0)
-            .bind(bound(limit))
-            .fetch_all(&mut *conn)
-            .await
-            .map_err(|error| self.database.read_failed(error))?;
+            .bind(run.0)
+            .bind(bound(limit));
+        let rows = self.database.read(query).await?;
         rows.iter().map(related).collect()
     }
 
     pub(super) async fn nearest_live(&self, scope: &TenantScope, run: RunId) -> Result<Vec<RunId>> {
-        let mut conn = self.database.conn().await?;
-        let rows = sqlx::query(LIVE_BELOW)
-            .bind(run.0)
-            .bind(scope.plane.0)
-            .fetch_all(&mut *conn)
-            .await
-            .map_err(|error| self.database.read_failed(error))?;
+        let query = sqlx::query(LIVE_BELOW).bind(scope.plane.0).bind(run.0);
+        let rows = self.database.read(query).await?;
         rows.iter().map(|row| Cursor::new(row).run_id()).collect()
     }
 }

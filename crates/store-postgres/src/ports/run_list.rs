@@ -2,11 +2,11 @@
 
 use ag_store::{Result, RunFilter, RunListRow};
 use ag_types::TenantScope;
-use sqlx::{Postgres, QueryBuilder, postgres::PgRow};
+use sqlx::postgres::PgRow;
 
 use super::limit;
 use crate::{
-    rows::{Cursor, counters, run_head},
+    rows::{Cursor, TenantQuery, counters, run_head},
     stamp::Stamp,
     store::PostgresStore,
 };
@@ -14,33 +14,28 @@ use crate::{
 impl PostgresStore {
     pub(super) async fn run_list(&self, scope: &TenantScope, filter: &RunFilter) -> Result<Vec<RunListRow>> {
         let mut query = filtered(scope, filter);
-        let mut conn = self.database.conn().await?;
-        let rows = query
-            .build()
-            .fetch_all(&mut *conn)
-            .await
-            .map_err(|error| self.database.read_failed(error))?;
+        let rows = self.database.read(query.build()).await?;
         rows.iter().map(list_row).collect()
     }
 }
 
 /// Few filters, so few texts: they stay in the statement cache.
-fn filtered(scope: &TenantScope, filter: &RunFilter) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new(
+fn filtered(scope: &TenantScope, filter: &RunFilter) -> TenantQuery {
+    let mut query = TenantQuery::new(
+        scope,
         "SELECT r.run_id, r.workflow_id, r.actor_id, r.session_id, r.parent_run_id, r.created_at, r.status, \
          r.wait_reason, r.wait_until, r.lifecycle, r.updated_at, r.last_seq, r.steps, r.llm_calls, r.tool_calls, \
-         r.tokens_total FROM runs r WHERE r.plane_id = ",
+         r.tokens_total FROM runs r WHERE r.plane_id = s.plane",
     );
-    query.push_bind(scope.plane.0);
     if let Some(status) = filter.status {
-        query.push(" AND r.status = ").push_bind(status.as_str());
+        query.push(" AND r.status = ").bind(status.as_str());
     }
     match &filter.workflow_id {
-        Some(workflow) => query.push(" AND r.workflow_id = ").push_bind(workflow.clone()),
+        Some(workflow) => query.push(" AND r.workflow_id = ").bind(workflow.clone()),
         None => query.push(" AND left(r.workflow_id, 2) <> '__'"),
     };
     if let Some(session) = &filter.session_id {
-        query.push(" AND r.session_id = ").push_bind(session.clone());
+        query.push(" AND r.session_id = ").bind(session.clone());
     }
     if filter.root_only {
         query.push(" AND r.parent_run_id IS NULL");
@@ -53,11 +48,14 @@ fn filtered(scope: &TenantScope, filter: &RunFilter) -> QueryBuilder<Postgres> {
         );
     }
     if let Some(until) = filter.created_until {
-        query.push(" AND r.created_at <= ").push_bind(Stamp(until));
+        query.push(" AND r.created_at <= ").bind(Stamp(until));
     }
-    query
-        .push(" ORDER BY r.updated_at DESC, r.run_id LIMIT ")
-        .push_bind(limit(filter.limit));
+    // The runs of a session are found by its index and sorted; in the order of the plane all runs would be looked at.
+    query.push(match filter.session_id {
+        Some(_) => " ORDER BY r.updated_at + interval '0' DESC, r.run_id LIMIT ",
+        None => " ORDER BY r.updated_at DESC, r.run_id LIMIT ",
+    });
+    query.bind(limit(filter.limit));
     query
 }
 

@@ -7,38 +7,39 @@ use sqlx::postgres::PgRow;
 
 use super::limit as bound;
 use crate::{
-    rows::{Cursor, narrow, run_head},
+    rows::{Cursor, narrow, run_head, tenant},
     store::PostgresStore,
 };
 
-pub(super) const RUN: &str = "SELECT r.run_id, r.workflow_id, r.actor_id, r.session_id, r.parent_run_id, r.created_at, \
-     r.rev, r.last_seq, r.bundle_sha256, r.status, r.current_node, r.wait_reason, r.wait_key, r.wait_until, r.paused, \
-     r.error, r.lifecycle, r.steps, r.llm_calls, r.tool_calls, r.tokens_total, r.updated_at, r.wait, r.vars, r.meta, \
-     r.output FROM runs r WHERE r.run_id = $1 AND r.plane_id + 0 = $2";
+pub(super) const RUN: &str = tenant!(
+    "SELECT r.run_id, r.workflow_id, r.actor_id, r.session_id, r.parent_run_id, r.created_at, r.rev, r.last_seq, \
+     r.bundle_sha256, r.status, r.current_node, r.wait_reason, r.wait_key, r.wait_until, r.paused, r.error, \
+     r.lifecycle, r.steps, r.llm_calls, r.tool_calls, r.tokens_total, r.updated_at, r.wait, r.vars, r.meta, r.output \
+     FROM runs r WHERE r.run_id = $2 AND r.plane_id + 0 = s.plane"
+);
 
 /// A run that waits for an event and can take one.
-pub(super) const LISTENER: &str = "SELECT r.run_id, r.workflow_id, r.wait_key FROM runs r \
-     WHERE r.plane_id = $1 AND r.wait_key = $2 AND r.status = 'waiting' AND r.wait_reason = 'event' AND NOT r.paused \
-     AND NOT EXISTS (SELECT FROM mail m WHERE m.run_id = r.run_id AND m.plane_id = r.plane_id \
-     AND m.kind IN ('resume', 'event', 'child_done')) ORDER BY r.created_at, r.run_id LIMIT 10000";
+pub(super) const LISTENER: &str = tenant!(
+    "SELECT r.run_id, r.workflow_id, r.wait_key FROM runs r \
+     WHERE r.plane_id = s.plane AND r.wait_key = $2 AND r.status = 'waiting' AND r.wait_reason = 'event' \
+     AND NOT r.paused AND NOT EXISTS (SELECT FROM mail m WHERE m.run_id = r.run_id AND m.plane_id = r.plane_id \
+     AND m.kind IN ('resume', 'event', 'child_done')) ORDER BY r.created_at, r.run_id LIMIT 10000"
+);
 
-pub(super) const SESSION_LISTENER: &str = "SELECT r.run_id, r.workflow_id, r.wait_key FROM runs r \
-     WHERE r.plane_id = $1 AND r.session_id = $2 AND r.status = 'waiting' AND r.wait_reason = 'event' \
-     AND r.wait_key IS NOT NULL ORDER BY r.created_at, r.run_id LIMIT $3";
+pub(super) const SESSION_LISTENER: &str = tenant!(
+    "SELECT r.run_id, r.workflow_id, r.wait_key FROM runs r \
+     WHERE r.plane_id = s.plane AND r.session_id = $2 AND r.status = 'waiting' AND r.wait_reason = 'event' \
+     AND r.wait_key IS NOT NULL ORDER BY r.created_at, r.run_id LIMIT $3"
+);
 
 #[async_trait]
 impl RunReads for PostgresStore {
     #[tracing::instrument(level = "debug", name = "store.run.run", skip_all)]
     async fn run(&self, scope: &TenantScope, run: RunId) -> Result<Option<RunRow>> {
-        let mut conn = self.database.conn().await?;
-        let row = sqlx::query(RUN)
-            .bind(run.0)
-            .bind(scope.plane.0)
-            .fetch_optional(&mut *conn)
-            .await
-            .map_err(|error| self.database.read_failed(error))?;
-        let Some(row) = row else { return Ok(None) };
-        let mut cursor = Cursor::new(&row);
+        let query = sqlx::query(RUN).bind(scope.plane.0).bind(run.0);
+        let rows = self.database.read(query).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let mut cursor = Cursor::new(row);
         Ok(Some(RunRow {
             head: run_head(&mut cursor)?,
             rev: cursor.int()?,
@@ -86,12 +87,8 @@ impl RunReads for PostgresStore {
 
     #[tracing::instrument(level = "debug", name = "store.run.listeners", skip_all)]
     async fn listeners(&self, scope: &TenantScope, wait_key: &str) -> Result<Vec<Listener>> {
-        let mut conn = self.database.conn().await?;
         let query = sqlx::query(LISTENER).bind(scope.plane.0).bind(wait_key);
-        let rows = query
-            .fetch_all(&mut *conn)
-            .await
-            .map_err(|error| self.database.read_failed(error))?;
+        let rows = self.database.read(query).await?;
         rows.iter().map(listener).collect()
     }
 
@@ -102,15 +99,11 @@ impl RunReads for PostgresStore {
         session_id: &str,
         limit: usize,
     ) -> Result<Vec<Listener>> {
-        let mut conn = self.database.conn().await?;
         let query = sqlx::query(SESSION_LISTENER)
             .bind(scope.plane.0)
             .bind(session_id)
             .bind(bound(limit));
-        let rows = query
-            .fetch_all(&mut *conn)
-            .await
-            .map_err(|error| self.database.read_failed(error))?;
+        let rows = self.database.read(query).await?;
         rows.iter().map(listener).collect()
     }
 }

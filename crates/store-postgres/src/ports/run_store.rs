@@ -1,13 +1,16 @@
 //! The write path of runs.
 
 use ag_store::{
-    Beat, CandidateQuery, Claim, Commit, CommitOutcome, Mail, NewSession, Result, RunStore, Start,
+    Beat, CandidateQuery, Claim, Commit, CommitOutcome, Mail, NewSession, PoolLoad, Result, RunStore, Start,
     StartOutcome, Sweep, Woken,
 };
 use ag_types::{RunId, RunKey, SessionId, SystemScope, TenantScope};
 use async_trait::async_trait;
 
 use crate::{rows::Cursor, store::PostgresStore, writer::StartJob};
+
+pub(super) const MAIL: &str =
+    "SELECT n, kind, body, command_id FROM mail WHERE run_id = $1 AND plane_id = $2 AND n > $3 ORDER BY n";
 
 #[async_trait]
 impl RunStore for PostgresStore {
@@ -55,16 +58,8 @@ impl RunStore for PostgresStore {
 
     #[tracing::instrument(level = "debug", name = "store.run.read_mail", skip_all)]
     async fn read_mail(&self, _: &SystemScope, key: RunKey, after: i64) -> Result<Vec<Mail>> {
-        let mut conn = self.database.conn().await?;
-        let rows = sqlx::query(
-            "SELECT n, kind, body, command_id FROM mail WHERE run_id = $1 AND plane_id = $2 AND n > $3 ORDER BY n",
-        )
-        .bind(key.run.0)
-        .bind(key.plane.0)
-        .bind(after)
-        .fetch_all(&mut *conn)
-        .await
-        .map_err(|error| self.database.read_failed(error))?;
+        let query = sqlx::query(MAIL).bind(key.run.0).bind(key.plane.0).bind(after);
+        let rows = self.database.read(query).await?;
         rows.iter()
             .map(|row| {
                 let mut cursor = Cursor::new(row);
@@ -86,6 +81,11 @@ impl RunStore for PostgresStore {
     #[tracing::instrument(level = "debug", name = "store.run.beat", skip_all)]
     async fn beat(&self, _: &SystemScope, session: SessionId, pool: &str) -> Result<Beat> {
         self.heartbeat(session, pool).await
+    }
+
+    #[tracing::instrument(level = "debug", name = "store.run.pools", skip_all)]
+    async fn pools(&self, _: &SystemScope) -> Result<Vec<PoolLoad>> {
+        self.pool_loads().await
     }
 
     #[tracing::instrument(level = "debug", name = "store.run.sweep", skip_all)]

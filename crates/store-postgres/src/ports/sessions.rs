@@ -27,58 +27,41 @@ const RELEASE_ONE: &str = "UPDATE run_heads h SET owner = NULL, preempt_at = NUL
 
 impl PostgresStore {
     pub(super) async fn insert_session(&self, session: &NewSession) -> Result<()> {
-        let mut conn = self.database.conn().await?;
-        sqlx::query(OPEN)
+        let query = sqlx::query(OPEN)
             .bind(session.id.0)
             .bind(&*session.pool)
             .bind(&session.node)
-            .bind(self.database.now())
-            .execute(&mut *conn)
-            .await
-            .map_err(|error| self.database.write_failed(error))?;
+            .bind(self.database.now());
+        self.database.write(query).await?;
         Ok(())
     }
 
     pub(super) async fn extend_session(&self, session: SessionId) -> Result<bool> {
-        let mut conn = self.database.conn().await?;
-        let done = sqlx::query(RENEW)
-            .bind(session.0)
-            .bind(self.database.now())
-            .execute(&mut *conn)
-            .await
-            .map_err(|error| self.database.write_failed(error))?;
-        Ok(done.rows_affected() > 0)
+        let query = sqlx::query(RENEW).bind(session.0).bind(self.database.now());
+        let done = self.database.write(query).await?;
+        Ok(done.affected > 0)
     }
 
     /// Two transactions: a claim that is under way commits before the second one looks, or fails.
     pub(super) async fn end_session(&self, session: SessionId, clean: bool) -> Result<Vec<Woken>> {
-        let mut conn = self.database.conn().await?;
-        sqlx::query(BURY)
-            .bind(session.0)
-            .execute(&mut *conn)
-            .await
-            .map_err(|error| self.database.write_failed(error))?;
-        let rows = sqlx::query(RELEASE_ALL)
+        let query = sqlx::query(BURY).bind(session.0);
+        self.database.write(query).await?;
+        let query = sqlx::query(RELEASE_ALL)
             .bind(session.0)
             .bind(self.database.now())
-            .bind(!clean)
-            .fetch_all(&mut *conn)
-            .await
-            .map_err(|error| self.database.write_failed(error))?;
-        woken(&rows)
+            .bind(!clean);
+        let done = self.database.write(query).await?;
+        woken(&done.rows)
     }
 
     pub(super) async fn release_run(&self, session: SessionId, key: RunKey, epoch: i64) -> Result<bool> {
-        let mut conn = self.database.conn().await?;
-        let done = sqlx::query(RELEASE_ONE)
+        let query = sqlx::query(RELEASE_ONE)
             .bind(key.run.0)
             .bind(key.plane.0)
             .bind(session.0)
             .bind(epoch)
-            .bind(self.database.now())
-            .execute(&mut *conn)
-            .await
-            .map_err(|error| self.database.write_failed(error))?;
-        Ok(done.rows_affected() > 0)
+            .bind(self.database.now());
+        let done = self.database.write(query).await?;
+        Ok(done.affected > 0)
     }
 }

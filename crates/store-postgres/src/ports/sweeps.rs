@@ -1,5 +1,6 @@
 //! Reconcilers: at most 500 rows each, rows that somebody else works on are left to the next sweep. Rows are changed
-//! by their place (`ctid`), so that no plan can walk an index for them.
+//! by their place (`ctid`), and locked in no order, so that no plan can walk an index for them: who skips what is locked
+//! cannot take part in a deadlock.
 
 use ag_store::{Result, Sweep, Woken};
 
@@ -19,8 +20,8 @@ const EXPIRE: &str =
     "UPDATE runner_sessions SET dead = true WHERE NOT dead AND expires_at <= coalesce($1, clock_timestamp())";
 
 pub(super) const ORPHANS: &str = "WITH k AS MATERIALIZED (SELECT h.ctid AS place \
-     FROM runner_sessions s JOIN run_heads h ON h.owner = s.session_id WHERE s.dead \
-     ORDER BY h.run_id, h.plane_id LIMIT 500 FOR UPDATE OF h SKIP LOCKED), \
+     FROM runner_sessions s CROSS JOIN LATERAL (SELECT d.ctid FROM run_heads d WHERE d.owner = s.session_id \
+      FOR UPDATE SKIP LOCKED) h WHERE s.dead LIMIT 500), \
      woken AS (UPDATE run_heads h SET owner = NULL, preempt_at = NULL, ready_at = coalesce($1, clock_timestamp()), \
      crashes = least(h.crashes + 1, 32767)::smallint \
      FROM k WHERE h.ctid = k.place RETURNING h.run_id, h.plane_id, h.pool) \
@@ -33,7 +34,7 @@ const FORGET: &str = "DELETE FROM runner_sessions s WHERE s.dead \
 
 pub(super) const CANCELS: &str = "WITH k AS MATERIALIZED (SELECT ctid AS place FROM run_heads \
      WHERE preempt_at < (SELECT coalesce($1, clock_timestamp())) \
-     ORDER BY run_id, plane_id LIMIT 500 FOR UPDATE SKIP LOCKED), \
+     LIMIT 500 FOR UPDATE SKIP LOCKED), \
      woken AS (UPDATE run_heads h SET owner = NULL, preempt_at = NULL, \
      ready_at = coalesce(h.ready_at, $1, clock_timestamp()) \
      FROM k WHERE h.ctid = k.place RETURNING h.run_id, h.plane_id, h.pool) \
@@ -55,22 +56,14 @@ impl PostgresStore {
     }
 
     async fn settle(&self, statement: &'static str) -> Result<()> {
-        let mut conn = self.database.conn().await?;
-        sqlx::query(statement)
-            .bind(self.database.now())
-            .execute(&mut *conn)
-            .await
-            .map_err(|error| self.database.write_failed(error))?;
+        let query = sqlx::query(statement).bind(self.database.now());
+        self.database.write(query).await?;
         Ok(())
     }
 
     async fn take(&self, statement: &'static str) -> Result<Vec<Woken>> {
-        let mut conn = self.database.conn().await?;
-        let rows = sqlx::query(statement)
-            .bind(self.database.now())
-            .fetch_all(&mut *conn)
-            .await
-            .map_err(|error| self.database.write_failed(error))?;
-        woken(&rows)
+        let query = sqlx::query(statement).bind(self.database.now());
+        let done = self.database.write(query).await?;
+        woken(&done.rows)
     }
 }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use ag_store::{Claim, ClaimedRun, Result};
 use ag_types::{RunHead, RunKey, SessionId, Timestamp};
-use futures::{FutureExt as _, future::BoxFuture};
-use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 use super::Kind;
 use crate::{
+    arrays::Statement,
     ports::disown,
     rows::{Cursor, narrow},
     stamp::Stamp,
@@ -52,37 +52,34 @@ impl Kind for Claims {
         }
     }
 
-    fn write<'c>(
-        conn: &'c mut PgConnection,
-        now: Option<Stamp>,
-        jobs: &'c [ClaimJob],
-    ) -> BoxFuture<'c, sqlx::Result<Vec<Result<Claim>>>> {
-        write(conn, now, jobs).boxed()
+    fn statement(now: Option<Stamp>, jobs: &[ClaimJob]) -> sqlx::Result<Statement<'static>> {
+        statement(now, jobs)
+    }
+
+    fn answers(jobs: &[ClaimJob], rows: &[PgRow]) -> sqlx::Result<Vec<Result<Self::Answer>>> {
+        answers(jobs, rows)
     }
 }
 
-async fn write(
-    conn: &mut PgConnection,
-    now: Option<Stamp>,
-    jobs: &[ClaimJob],
-) -> sqlx::Result<Vec<Result<Claim>>> {
+fn statement(now: Option<Stamp>, jobs: &[ClaimJob]) -> sqlx::Result<Statement<'static>> {
     let keys = || jobs.iter().flat_map(|job| &job.keys);
     let runs: Vec<Uuid> = keys().map(|(key, _)| key.run.0).collect();
     let planes: Vec<i32> = keys().map(|(key, _)| key.plane.0).collect();
     let known: Vec<Option<i32>> = keys().map(|(_, known)| *known).collect();
-    let rows = sqlx::query(CALL)
+    Ok(sqlx::query(CALL)
         .bind(now)
         .bind(jobs.first().map(|job| job.session.0))
-        .bind(&runs)
-        .bind(&planes)
-        .bind(&known)
-        .fetch_all(conn)
-        .await?;
+        .bind(runs)
+        .bind(planes)
+        .bind(known))
+}
+
+fn answers(jobs: &[ClaimJob], rows: &[PgRow]) -> sqlx::Result<Vec<Result<Claim>>> {
     let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
     let Stamp(now) = first.try_get(0)?;
     let mut found = HashMap::with_capacity(rows.len());
     let mut damaged = None;
-    for row in &rows {
+    for row in rows {
         match claimed(row) {
             Ok(Some(run)) => {
                 found.insert(run.key, run);

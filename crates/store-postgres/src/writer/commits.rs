@@ -1,13 +1,12 @@
 //! Commits.
 
 use ag_store::{Commit, CommitOutcome, Rest, Result, StoreError};
-use futures::{FutureExt as _, future::BoxFuture};
-use sqlx::{PgConnection, Row as _};
+use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{Kind, more::More};
 use crate::{
-    arrays::{Letters, Segments, States, arrays, weight},
+    arrays::{Letters, Segments, Statement, States, arrays, weight},
     stamp::Stamp,
 };
 
@@ -34,20 +33,16 @@ impl Kind for Commits {
         weight(&job.columns, &job.segments, &job.mail, &job.children)
     }
 
-    fn write<'c>(
-        conn: &'c mut PgConnection,
-        now: Option<Stamp>,
-        jobs: &'c [Commit],
-    ) -> BoxFuture<'c, sqlx::Result<Vec<Result<CommitOutcome>>>> {
-        write(conn, now, jobs).boxed()
+    fn statement(now: Option<Stamp>, jobs: &[Commit]) -> sqlx::Result<Statement<'static>> {
+        statement(now, jobs)
+    }
+
+    fn answers(jobs: &[Commit], rows: &[PgRow]) -> sqlx::Result<Vec<Result<Self::Answer>>> {
+        answers(jobs, rows)
     }
 }
 
-async fn write(
-    conn: &mut PgConnection,
-    now: Option<Stamp>,
-    jobs: &[Commit],
-) -> sqlx::Result<Vec<Result<CommitOutcome>>> {
+fn statement(now: Option<Stamp>, jobs: &[Commit]) -> sqlx::Result<Statement<'static>> {
     let (mut heads, mut states) = (Heads::default(), States::default());
     let (mut segments, mut letters, mut more) = (Segments::default(), Letters::default(), More::default());
     for (commit, ix) in jobs.iter().zip(1..) {
@@ -77,11 +72,14 @@ async fn write(
         more.children(ix, &commit.children);
         more.artifacts(ix, &commit.artifacts);
         more.owners(ix, &commit.owners);
+        more.memory(ix, &commit.memory);
         more.outcomes(ix, &commit.outcomes);
     }
     let statement = states.bind(heads.bind(sqlx::query(CALL).bind(now)));
-    let statement = letters.bind(segments.bind(statement)).bind(more.parameter()?);
-    let rows = statement.fetch_all(conn).await?;
+    Ok(letters.bind(segments.bind(statement)).bind(more.parameter()?))
+}
+
+fn answers(_: &[Commit], rows: &[PgRow]) -> sqlx::Result<Vec<Result<CommitOutcome>>> {
     rows.iter()
         .map(|row| Ok(outcome(row.try_get("o_outcome")?, row.try_get("o_mail_in")?)))
         .collect()

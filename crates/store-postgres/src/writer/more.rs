@@ -1,8 +1,11 @@
-//! Rows that few write sets have, as one JSON parameter: children, artifacts, owners, outcomes.
+//! Rows that few write sets have, as one JSON parameter: children, artifacts, owners, memory, outcomes.
 
 use std::sync::Arc;
 
-use ag_store::{ArtifactRow, NewRun, OwnerRow};
+use ag_store::{
+    ArtifactRow, MemoryRow, NewRun, OwnerRow,
+    memory::{column_text, vector_bytes},
+};
 use ag_types::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -16,6 +19,10 @@ pub(super) struct More<'a> {
     runs: Vec<Child<'a>>,
     artifacts: Vec<Artifact<'a>>,
     owners: Vec<Owner<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    spans: Vec<Span<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    assertions: Vec<Statement<'a>>,
     outcomes: Vec<Outcome<'a>>,
 }
 
@@ -81,6 +88,36 @@ struct Owner<'a> {
 }
 
 #[derive(Serialize)]
+struct Span<'a> {
+    ix: i32,
+    place: usize,
+    owner_id: &'a str,
+    span_id: &'a str,
+    change: &'static str,
+    created_at: String,
+    body: &'a str,
+}
+
+#[derive(Serialize)]
+struct Statement<'a> {
+    ix: i32,
+    place: usize,
+    owner_id: &'a str,
+    scope: &'a str,
+    assertion_id: &'a str,
+    subject: String,
+    predicate: String,
+    object: String,
+    observed_at: String,
+    valid_from: Option<String>,
+    valid_until: Option<String>,
+    body: &'a str,
+    model: Option<&'a str>,
+    /// Hex digits.
+    vector: Option<String>,
+}
+
+#[derive(Serialize)]
 struct Outcome<'a> {
     ix: i32,
     command_id: &'a str,
@@ -121,6 +158,41 @@ impl<'a> More<'a> {
         }));
     }
 
+    pub(super) fn memory(&mut self, ix: i32, rows: &'a [MemoryRow]) {
+        for (place, row) in rows.iter().enumerate() {
+            match row {
+                MemoryRow::Span(entry) => self.spans.push(Span {
+                    ix,
+                    place,
+                    owner_id: &entry.owner_id,
+                    span_id: &entry.span_id,
+                    change: entry.change.as_str(),
+                    created_at: text(entry.created_at),
+                    body: &entry.body,
+                }),
+                MemoryRow::Assertion(row) => self.assertions.push(Statement {
+                    ix,
+                    place,
+                    owner_id: &row.owner_id,
+                    scope: &row.scope,
+                    assertion_id: &row.assertion_id,
+                    subject: column_text(&row.subject),
+                    predicate: column_text(&row.predicate),
+                    object: column_text(&row.object),
+                    observed_at: column_text(&row.observed_at),
+                    valid_from: row.valid_from.as_deref().map(column_text),
+                    valid_until: row.valid_until.as_deref().map(column_text),
+                    body: &row.body,
+                    model: row.embedding.as_ref().map(|embedding| &*embedding.model),
+                    vector: row
+                        .embedding
+                        .as_ref()
+                        .map(|embedding| hex::encode(vector_bytes(&embedding.vector))),
+                }),
+            }
+        }
+    }
+
     pub(super) fn outcomes(&mut self, ix: i32, rows: &'a [(Arc<str>, String)]) {
         self.outcomes
             .extend(rows.iter().map(|(command_id, outcome)| Outcome {
@@ -135,6 +207,8 @@ impl<'a> More<'a> {
         let empty = self.runs.is_empty()
             && self.artifacts.is_empty()
             && self.owners.is_empty()
+            && self.spans.is_empty()
+            && self.assertions.is_empty()
             && self.outcomes.is_empty();
         if empty {
             return Ok(None);

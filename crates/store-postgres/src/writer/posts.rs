@@ -2,12 +2,14 @@
 
 use ag_store::{NewCommand, PostOutcome, Result, StoreError, Woken};
 use ag_types::{PlaneId, RunId, RunKey, SessionId};
-use futures::{FutureExt as _, future::BoxFuture};
-use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 use super::Kind;
-use crate::{arrays::arrays, stamp::Stamp};
+use crate::{
+    arrays::{Statement, arrays},
+    stamp::Stamp,
+};
 
 const CALL: &str = "SELECT o_ix, o_what, o_seq, o_target, o_pool, o_owner FROM post_commands_v1($1, $2, $3, $4, $5, $6, \
      $7, $8, $9, $10, $11, $12, $13, $14)";
@@ -47,23 +49,16 @@ impl Kind for Posts {
         i64::from(job.plane.0)
     }
 
-    fn write<'c>(
-        conn: &'c mut PgConnection,
-        now: Option<Stamp>,
-        jobs: &'c [Post],
-    ) -> BoxFuture<'c, sqlx::Result<Vec<Result<PostOutcome>>>> {
-        write(conn, now, jobs).boxed()
+    fn statement(now: Option<Stamp>, jobs: &[Post]) -> sqlx::Result<Statement<'static>> {
+        statement(now, jobs)
+    }
+
+    fn answers(jobs: &[Post], rows: &[PgRow]) -> sqlx::Result<Vec<Result<Self::Answer>>> {
+        answers(jobs, rows)
     }
 }
 
-async fn write(
-    conn: &mut PgConnection,
-    now: Option<Stamp>,
-    jobs: &[Post],
-) -> sqlx::Result<Vec<Result<PostOutcome>>> {
-    let Some(plane) = jobs.first().map(|job| job.plane) else {
-        return Ok(Vec::new());
-    };
+fn statement(now: Option<Stamp>, jobs: &[Post]) -> sqlx::Result<Statement<'static>> {
     let (mut heads, mut targets) = (Heads::default(), Targets::default());
     for (Post { command, .. }, ix) in jobs.iter().zip(1..) {
         heads.command.push(&command.command_id);
@@ -81,10 +76,18 @@ async fn write(
             targets.body.push(&target.body);
         }
     }
-    let statement = sqlx::query(CALL).bind(now).bind(plane.0);
-    let rows = targets.bind(heads.bind(statement)).fetch_all(conn).await?;
+    let statement = sqlx::query(CALL)
+        .bind(now)
+        .bind(jobs.first().map(|job| job.plane.0));
+    Ok(targets.bind(heads.bind(statement)))
+}
+
+fn answers(jobs: &[Post], rows: &[PgRow]) -> sqlx::Result<Vec<Result<PostOutcome>>> {
+    let Some(plane) = jobs.first().map(|job| job.plane) else {
+        return Ok(Vec::new());
+    };
     let mut outcomes: Vec<Option<PostOutcome>> = jobs.iter().map(|_| None).collect();
-    for row in &rows {
+    for row in rows {
         let ix: i32 = row.try_get("o_ix")?;
         let place = usize::try_from(ix - 1).ok();
         if let Some(outcome) = place.and_then(|place| outcomes.get_mut(place)) {

@@ -2,13 +2,12 @@
 
 use ag_store::{Result, Start, StartOutcome, StoreError};
 use ag_types::{PlaneId, RunId};
-use futures::{FutureExt as _, future::BoxFuture};
-use sqlx::{PgConnection, Row as _};
+use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{Kind, more::More};
 use crate::{
-    arrays::{Letters, Place, Segments, States, arrays, weight},
+    arrays::{Letters, Place, Segments, Statement, States, arrays, weight},
     stamp::Stamp,
 };
 
@@ -52,20 +51,16 @@ impl Kind for Starts {
             .sum()
     }
 
-    fn write<'c>(
-        conn: &'c mut PgConnection,
-        now: Option<Stamp>,
-        jobs: &'c [StartJob],
-    ) -> BoxFuture<'c, sqlx::Result<Vec<Result<StartOutcome>>>> {
-        write(conn, now, jobs).boxed()
+    fn statement(now: Option<Stamp>, jobs: &[StartJob]) -> sqlx::Result<Statement<'static>> {
+        statement(now, jobs)
+    }
+
+    fn answers(jobs: &[StartJob], rows: &[PgRow]) -> sqlx::Result<Vec<Result<Self::Answer>>> {
+        answers(jobs, rows)
     }
 }
 
-async fn write(
-    conn: &mut PgConnection,
-    now: Option<Stamp>,
-    jobs: &[StartJob],
-) -> sqlx::Result<Vec<Result<StartOutcome>>> {
+fn statement(now: Option<Stamp>, jobs: &[StartJob]) -> sqlx::Result<Statement<'static>> {
     let (mut heads, mut runs, mut states) = (Heads::default(), NewRuns::default(), States::default());
     let (mut segments, mut letters, mut more) = (Segments::default(), Letters::default(), More::default());
     for (StartJob { plane, start }, ix) in jobs.iter().zip(1..) {
@@ -101,10 +96,13 @@ async fn write(
         letters.push(ix, &start.mail);
         more.artifacts(ix, &start.artifacts);
         more.owners(ix, &start.owners);
+        more.memory(ix, &start.memory);
     }
     let statement = states.bind(runs.bind(heads.bind(sqlx::query(CALL).bind(now))));
-    let statement = letters.bind(segments.bind(statement)).bind(more.parameter()?);
-    let rows = statement.fetch_all(conn).await?;
+    Ok(letters.bind(segments.bind(statement)).bind(more.parameter()?))
+}
+
+fn answers(_: &[StartJob], rows: &[PgRow]) -> sqlx::Result<Vec<Result<StartOutcome>>> {
     rows.iter()
         .map(|row| {
             let run: Option<Uuid> = row.try_get("o_run")?;

@@ -53,6 +53,7 @@ pub(crate) fn start() -> Start {
         runs: vec![run],
         artifacts: Vec::new(),
         owners: Vec::new(),
+        memory: Vec::new(),
         mail: Vec::new(),
         now,
     }
@@ -106,5 +107,6 @@ pub(crate) fn commit(session: SessionId, run: &ClaimedRun, rest: Rest) -> Commit
         outcomes: Vec::new(),
         artifacts: Vec::new(),
         owners: Vec::new(),
+        memory: Vec::new(),
     }
 }

@@ -1,10 +1,14 @@
 //! The store on a real server.
 
+mod ambiguity;
 mod build;
 mod conformance;
+mod differential;
 mod faults;
 mod migrations;
 mod plans;
+mod pooler;
+mod security;
 
 use ag_store_postgres::migrate;
 use ag_testkit::ScratchPostgres;

@@ -65,6 +65,32 @@ impl ArtifactIndex for SqliteStore {
             _ => Err(mismatch()),
         }
     }
+
+    #[tracing::instrument(level = "debug", name = "store.artifact.blobs_in_use", skip_all)]
+    async fn blobs_in_use(&self, scope: &TenantScope, blob_ids: &[String]) -> Result<Vec<String>> {
+        let (plane, blob_ids) = (scope.plane, blob_ids.to_vec());
+        self.scan(move |db| {
+            let mut used: Vec<String> = Vec::new();
+            for (column, table) in [("blob_id", "artifacts"), ("bundle_sha256", "runs")] {
+                let rest: Vec<&String> = blob_ids.iter().filter(|id| !used.contains(id)).collect();
+                if rest.is_empty() {
+                    break;
+                }
+                let mut query = Query::new("SELECT DISTINCT ");
+                query.push(column).push(" FROM ").push(table);
+                query.push(" WHERE plane_id = ").bind(plane);
+                query
+                    .push(" AND ")
+                    .push(column)
+                    .push(" IN (")
+                    .list(rest)
+                    .push(")");
+                used.extend(db.query(&query, |row| row.string())?);
+            }
+            Ok(used)
+        })
+        .await
+    }
 }
 
 fn filtered(scope: &TenantScope, filter: &ArtifactFilter) -> Query {

@@ -1,8 +1,8 @@
 //! The write path of runs.
 
 use ag_store::{
-    Beat, CandidateQuery, Claim, Commit, CommitOutcome, Mail, MailKind, NewSession, Result, RunStore, Start,
-    StartOutcome, Sweep, Woken,
+    Beat, CandidateQuery, Claim, Commit, CommitOutcome, Mail, MailKind, NewSession, PoolLoad, Result,
+    RunStore, Start, StartOutcome, Sweep, Woken,
 };
 use ag_types::{RunId, RunKey, SessionId, SystemScope, TenantScope};
 use async_trait::async_trait;
@@ -119,6 +119,11 @@ impl RunStore for SqliteStore {
             oldest_ready: leases.oldest_ready(pool),
             now: Some(now),
         })
+    }
+
+    #[tracing::instrument(level = "debug", name = "store.run.pools", skip_all)]
+    async fn pools(&self, _: &SystemScope) -> Result<Vec<PoolLoad>> {
+        Ok(self.shared.leases.lock().pools(self.shared.clock.now()))
     }
 
     #[tracing::instrument(level = "debug", name = "store.run.sweep", skip_all)]

@@ -1,10 +1,11 @@
 //! Rare writes, each in a transaction of its own.
 
 mod documents;
+mod imports;
 mod runs;
 
 use ag_store::{OwnerRow, Result, StoreError};
-use ag_types::{PlaneId, PlaneKey, TenantScope};
+use ag_types::{PlaneId, PlaneKey, TenantScope, Timestamp};
 
 use super::{
     Answer, Op, Writer,
@@ -17,7 +18,8 @@ use crate::db::{Db, Query, Value};
 impl Writer {
     /// Runs one operation between `BEGIN` and `COMMIT`.
     pub(super) fn direct(&mut self, op: &Op) -> Result<Answer> {
-        let answer = transaction(&self.db, |db| statements(db, op))?;
+        let now = self.shared.clock.now();
+        let answer = transaction(&self.db, |db| statements(db, op, now))?;
         self.after(op);
         Ok(answer)
     }
@@ -25,7 +27,7 @@ impl Writer {
     /// What the committed operation changes in memory.
     fn after(&mut self, op: &Op) {
         match op {
-            Op::PutDocument { plane, .. } | Op::DeleteDocument { plane, .. } => {
+            Op::PutDocument { plane, .. } | Op::DeleteDocument { plane, .. } | Op::Import { plane, .. } => {
                 self.planes.remove(plane);
             }
             Op::Purge { plane, runs } => {
@@ -42,7 +44,7 @@ impl Writer {
     }
 }
 
-fn statements(db: &Db, op: &Op) -> Result<Answer> {
+fn statements(db: &Db, op: &Op, now: Timestamp) -> Result<Answer> {
     match op {
         Op::Append { plane, run, lines } => runs::append(db, *plane, *run, lines),
         Op::Purge { plane, runs } => runs::purge(db, *plane, runs),
@@ -65,6 +67,7 @@ fn statements(db: &Db, op: &Op) -> Result<Answer> {
         } => artifact_meta(db, *plane, artifact_id, meta),
         Op::DeleteArtifacts { plane, run_ids } => delete_artifacts(db, *plane, run_ids),
         Op::EnsureOwner { plane, owner } => ensure_owner(db, *plane, owner),
+        Op::Import { plane, import } => imports::import(db, *plane, import, now),
         Op::Start { .. }
         | Op::Commit(_)
         | Op::Release { .. }

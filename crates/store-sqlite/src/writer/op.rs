@@ -1,8 +1,11 @@
 //! What can be asked of the writer, and its answers.
 
+use std::sync::Arc;
+
 use ag_store::{
-    ArtifactRow, Commit, CommitOutcome, Document, DocumentKind, NewCommand, NewRun, OwnerRow, PostOutcome,
-    PutMode, PutOutcome, Result, Segment, Start, StartOutcome, Sweep, Woken,
+    ArtifactRow, Commit, CommitOutcome, Document, DocumentKind, ImportBatch, ImportCounts, ImportWake,
+    NewCommand, NewRun, OwnerRow, PostOutcome, PutMode, PutOutcome, Result, Segment, Start, StartOutcome,
+    Sweep, Woken,
 };
 use ag_types::{PlaneId, PlaneKey, RunId, RunKey, SessionId, TenantScope};
 use tokio::sync::oneshot;
@@ -73,7 +76,19 @@ pub(crate) enum Op {
         plane: PlaneId,
         owner: OwnerRow,
     },
+    Import {
+        plane: PlaneId,
+        import: Import,
+    },
     Close,
+}
+
+/// The steps of an import.
+pub(crate) enum Import {
+    Rows(Box<ImportBatch>),
+    Heads(Vec<(RunId, Arc<str>)>),
+    Wakes(Vec<ImportWake>),
+    CommandSeq(i64),
 }
 
 /// Its result.
@@ -90,6 +105,8 @@ pub(crate) enum Answer {
     Changed(bool),
     Deleted(u64, Vec<String>),
     Owner(OwnerRow),
+    Imported(ImportCounts),
+    Counted(u64),
     Done,
 }
 
@@ -120,6 +137,16 @@ impl Op {
             }
             Self::Post { command, .. } => command.payload.len() * (1 + command.targets.len()),
             Self::PutDocument { document, .. } => document.body.len(),
+            Self::Import {
+                import: Import::Rows(batch),
+                ..
+            } => {
+                let ledgers = batch
+                    .ledgers
+                    .iter()
+                    .map(|(_, segments)| segments_weight(segments));
+                batch.runs.iter().map(run_weight).sum::<usize>() + ledgers.sum::<usize>()
+            }
             Self::Append { lines, .. } => lines.iter().map(String::len).sum(),
             _ => 0,
         }

@@ -8,7 +8,12 @@ mod sweep;
 
 use std::sync::Arc;
 
-use ag_store::{ArtifactRow, Commit, MailKind, NewRun, OwnerRow, Placement, Result, Segment, leases::Lease};
+use ag_store::{
+    ArtifactRow, Assertion, Commit, MailKind, MemoryRow, NewRun, OwnerRow, Placement, Result, Segment,
+    SpanEntry,
+    leases::Lease,
+    memory::{column_text, vector_bytes},
+};
 use ag_types::{PlaneId, RunKey, SessionId, Timestamp};
 
 use super::{
@@ -133,40 +138,7 @@ impl Plan {
     }
 
     fn insert_run(&mut self, key: RunKey, run: &NewRun, epoch: i64) {
-        let (head, columns) = (&run.head, &run.columns);
-        self.writes.add(
-            Statement::Run,
-            [
-                key.run.into(),
-                key.plane.into(),
-                columns.status.as_str().into(),
-                0_i64.into(),
-                epoch.into(),
-                run.last_seq.into(),
-                head.created_at.into(),
-                columns.updated_at.into(),
-                columns.paused.into(),
-                columns.counters.steps.into(),
-                columns.counters.llm_calls.into(),
-                columns.counters.tool_calls.into(),
-                columns.counters.tokens_total.into(),
-                Value::opt(head.parent_run_id),
-                (&head.workflow_id).into(),
-                Value::opt(head.actor_id.as_ref()),
-                Value::opt(head.session_id.as_ref()),
-                Value::opt(run.bundle_sha256.as_ref()),
-                (&columns.current_node).into(),
-                Value::opt(columns.wait_reason.map(|reason| reason.as_str())),
-                Value::opt(columns.wait_key.as_ref()),
-                Value::opt(columns.wait_until),
-                Value::opt(columns.lifecycle.as_ref()),
-                Value::opt(columns.error.as_ref()),
-                Value::opt(columns.wait.as_ref()),
-                (&columns.meta).into(),
-                Value::opt(columns.output.as_ref()),
-                (&columns.vars).into(),
-            ],
-        );
+        self.writes.add(Statement::Run, run_values(key, run, epoch));
     }
 
     fn update_run(&mut self, commit: &Commit, facts: RunFacts) {
@@ -221,11 +193,93 @@ impl Plan {
         }
     }
 
+    fn memory(&mut self, plane: PlaneId, rows: &[MemoryRow]) {
+        for row in rows {
+            match row {
+                MemoryRow::Span(entry) => self.writes.add(Statement::Span, span_values(plane, entry)),
+                MemoryRow::Assertion(row) => {
+                    self.writes
+                        .add(Statement::Assertion, assertion_values(plane, row));
+                }
+            }
+        }
+    }
+
     fn owners(&mut self, plane: PlaneId, owners: &[OwnerRow]) {
         for owner in owners {
             self.writes.add(Statement::Owner, owner_values(plane, owner));
         }
     }
+}
+
+/// Parameters of [`Statement::Span`].
+pub(super) fn span_values(plane: PlaneId, entry: &SpanEntry) -> [Value; 6] {
+    [
+        plane.into(),
+        (&entry.owner_id).into(),
+        (&entry.span_id).into(),
+        entry.change.as_str().into(),
+        entry.created_at.into(),
+        (&entry.body).into(),
+    ]
+}
+
+/// Parameters of [`Statement::Run`]; the revision is 0.
+pub(super) fn run_values(key: RunKey, run: &NewRun, epoch: i64) -> [Value; 28] {
+    let (head, columns) = (&run.head, &run.columns);
+    [
+        key.run.into(),
+        key.plane.into(),
+        columns.status.as_str().into(),
+        0_i64.into(),
+        epoch.into(),
+        run.last_seq.into(),
+        head.created_at.into(),
+        columns.updated_at.into(),
+        columns.paused.into(),
+        columns.counters.steps.into(),
+        columns.counters.llm_calls.into(),
+        columns.counters.tool_calls.into(),
+        columns.counters.tokens_total.into(),
+        Value::opt(head.parent_run_id),
+        (&head.workflow_id).into(),
+        Value::opt(head.actor_id.as_ref()),
+        Value::opt(head.session_id.as_ref()),
+        Value::opt(run.bundle_sha256.as_ref()),
+        (&columns.current_node).into(),
+        Value::opt(columns.wait_reason.map(|reason| reason.as_str())),
+        Value::opt(columns.wait_key.as_ref()),
+        Value::opt(columns.wait_until),
+        Value::opt(columns.lifecycle.as_ref()),
+        Value::opt(columns.error.as_ref()),
+        Value::opt(columns.wait.as_ref()),
+        (&columns.meta).into(),
+        Value::opt(columns.output.as_ref()),
+        (&columns.vars).into(),
+    ]
+}
+
+/// Parameters of [`Statement::Assertion`].
+pub(super) fn assertion_values(plane: PlaneId, row: &Assertion) -> [Value; 13] {
+    let column = |text: &str| Value::Owned(column_text(text));
+    let embedding = row.embedding.as_ref();
+    [
+        plane.into(),
+        (&row.owner_id).into(),
+        (&row.scope).into(),
+        (&row.assertion_id).into(),
+        column(&row.subject),
+        column(&row.predicate),
+        column(&row.object),
+        column(&row.observed_at),
+        row.valid_from.as_deref().map_or(Value::Null, column),
+        row.valid_until.as_deref().map_or(Value::Null, column),
+        (&row.body).into(),
+        Value::opt(embedding.map(|embedding| &embedding.model)),
+        embedding.map_or(Value::Null, |embedding| {
+            Value::Blob(vector_bytes(&embedding.vector))
+        }),
+    ]
 }
 
 /// Parameters of [`Statement::Artifact`].

@@ -10,6 +10,8 @@ pub(super) enum Statement {
     Head,
     Owner,
     Artifact,
+    Span,
+    Assertion,
     RunUpdate,
     HeadUpdate,
     HeadDelete,
@@ -22,13 +24,15 @@ pub(super) enum Statement {
 }
 
 impl Statement {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::ExpiredKeys,
         Self::StartKey,
         Self::Run,
         Self::Head,
         Self::Owner,
         Self::Artifact,
+        Self::Span,
+        Self::Assertion,
         Self::RunUpdate,
         Self::HeadUpdate,
         Self::HeadDelete,
@@ -70,6 +74,15 @@ impl Statement {
                  size_bytes = excluded.size_bytes, created_at = excluded.created_at, \
                  semantic_kind = excluded.semantic_kind, render_kind = excluded.render_kind, \
                  modality = excluded.modality, session_id = excluded.session_id, meta = excluded.meta"
+            }
+            Self::Span => {
+                "INSERT INTO memory_spans (plane_id, owner_id, span_id, change, created_at, body) \
+                 VALUES (?, ?, ?, ?, ?, ?)"
+            }
+            Self::Assertion => {
+                "INSERT INTO kg_assertions (plane_id, owner_id, scope, assertion_id, subject, predicate, object, \
+                 observed_at, valid_from, valid_until, body, model, vector) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             }
             Self::RunUpdate => {
                 "UPDATE runs SET status = ?, rev = ?, epoch = ?, last_seq = ?, updated_at = ?, paused = ?, \

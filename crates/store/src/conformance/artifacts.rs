@@ -1,7 +1,7 @@
 //! Artifact rows.
 
 use super::bench::{Bench, SECOND};
-use crate::{ArtifactFilter, ArtifactOrder, ArtifactRow};
+use crate::{ArtifactFilter, ArtifactOrder, ArtifactRow, Placement};
 
 pub(super) fn artifact(b: &Bench, id: &str, run_id: Option<&str>, blob: &str) -> ArtifactRow {
     ArtifactRow {
@@ -149,4 +149,30 @@ pub(super) async fn blobs_in_use_are_not_reported(b: Bench) {
         .expect("delete");
     assert_eq!((deleted, blobs), (3, vec!["mine".to_owned()]));
     assert_eq!(list(&b, ArtifactFilter::default()).await, ["b"]);
+}
+
+pub(super) async fn blobs_in_use_are_found(b: Bench) {
+    let other = b.other_plane().await;
+    for (scope, id, blob) in [
+        (&b.root(), "a", "artifact"),
+        (&b.root(), "b", "artifact"),
+        (&other, "a", "elsewhere"),
+    ] {
+        let row = artifact(&b, id, None, blob);
+        b.store.put_artifact(scope, row).await.expect("put");
+    }
+    let ended = b.new_run(Placement::Terminal);
+    let bundle = ended.bundle_sha256.clone().expect("of a bundle").to_string();
+    b.started_in(&b.root(), ended).await;
+    let asked = ["artifact", "elsewhere", &bundle, "nowhere"].map(str::to_owned);
+    let used = async |scope| {
+        let mut used = b.store.blobs_in_use(scope, &asked).await.expect("read");
+        used.sort();
+        used
+    };
+    let root = b.root();
+    assert_eq!(used(&root).await, [bundle, "artifact".to_owned()]);
+    assert_eq!(used(&other).await, ["elsewhere"]);
+    let none = b.store.blobs_in_use(&other, &[]).await.expect("read");
+    assert!(none.is_empty());
 }

@@ -140,6 +140,7 @@ impl Bench {
             runs,
             artifacts: Vec::new(),
             owners: Vec::new(),
+            memory: Vec::new(),
             mail: Vec::new(),
             now: self.now(),
         }
@@ -219,6 +220,7 @@ impl Bench {
             outcomes: Vec::new(),
             artifacts: Vec::new(),
             owners: Vec::new(),
+            memory: Vec::new(),
         }
     }
 

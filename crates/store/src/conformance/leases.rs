@@ -3,7 +3,9 @@
 use ag_types::{PlaneId, RunKey, SessionId};
 
 use super::bench::{Bench, POOL, SECOND, SYSTEM};
-use crate::{CandidateQuery, CommitOutcome, MailKind, Placement, PostOutcome, Rest, StoreError, Sweep};
+use crate::{
+    CandidateQuery, CommitOutcome, MailKind, Placement, PoolLoad, PostOutcome, Rest, StoreError, Sweep,
+};
 
 pub(super) async fn a_claim_takes_a_ready_run_once(b: Bench) {
     let (first, second) = (b.session().await, b.session().await);
@@ -290,4 +292,39 @@ pub(super) async fn overdue_cancels_are_taken_over(b: Bench) {
     let taken = b.claimed(next, ignores.key).await;
     assert_eq!((taken.mail_in, taken.crashes), (1, 0));
     assert_eq!(b.sweep(Sweep::Cancels).await, Vec::<RunKey>::new());
+}
+
+pub(super) async fn pools_say_who_works_and_what_waits(b: Bench) {
+    assert_eq!(b.store.pools(&SYSTEM).await.expect("pools"), []);
+    let session = b.session().await;
+    b.held(session).await;
+    let since = b.now();
+    let mut gpu = b.new_run(Placement::Ready);
+    gpu.pool = "gpu".into();
+    b.started_in(&b.root(), gpu).await;
+    b.clock.advance(SECOND);
+    b.started(Placement::Ready).await;
+    b.started(Placement::Ready).await;
+    let load = |pool: &str, runners, ready, leased, oldest_ready| PoolLoad {
+        pool: pool.into(),
+        runners,
+        ready,
+        leased,
+        oldest_ready,
+    };
+    let later = b.now();
+    let pools = b.store.pools(&SYSTEM).await.expect("pools");
+    assert_eq!(
+        pools,
+        [
+            load(POOL, 1, 2, 1, Some(later)),
+            load("gpu", 0, 1, 0, Some(since)),
+        ]
+    );
+    b.store
+        .close_session(&SYSTEM, session, true)
+        .await
+        .expect("close");
+    let pools = b.store.pools(&SYSTEM).await.expect("pools");
+    assert_eq!((pools[0].runners, pools[0].ready, pools[0].leased), (0, 3, 0));
 }

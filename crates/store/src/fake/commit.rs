@@ -37,6 +37,8 @@ impl World {
                 .entry((plane, owner.owner_id.clone()))
                 .or_insert_with(|| owner.clone());
         }
+        self.memory
+            .extend(commit.memory.iter().map(|row| (plane, row.clone())));
         for row in &commit.artifacts {
             self.artifacts
                 .insert((plane, row.artifact_id.clone()), row.clone());

@@ -141,6 +141,19 @@ impl ArtifactIndex for FakeStore {
         }
         Ok((deleted, blobs.into_iter().collect()))
     }
+
+    async fn blobs_in_use(&self, scope: &TenantScope, blob_ids: &[String]) -> Result<Vec<String>> {
+        let world = self.world.lock();
+        let artifacts = world.artifacts.iter();
+        let artifacts = artifacts
+            .filter(|((plane, _), _)| *plane == scope.plane)
+            .map(|(_, row)| row.blob_id.as_str());
+        let runs = world.runs.iter().filter(|(key, _)| key.plane == scope.plane);
+        let bundles = runs.filter_map(|(_, run)| run.bundle_sha256.as_deref());
+        let used: BTreeSet<&str> = artifacts.chain(bundles).collect();
+        let named = blob_ids.iter().filter(|id| used.contains(id.as_str()));
+        Ok(named.cloned().collect())
+    }
 }
 
 fn matches(row: &ArtifactRow, filter: &ArtifactFilter) -> bool {

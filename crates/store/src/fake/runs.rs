@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::{FakeStore, world::World};
 use crate::{
-    Beat, CandidateQuery, Claim, ClaimedRun, Commit, CommitOutcome, Mail, NewSession, Result, RunStore,
-    Segment, Start, StartOutcome, StoreError, Sweep, Woken,
+    Beat, CandidateQuery, Claim, ClaimedRun, Commit, CommitOutcome, Mail, NewSession, PoolLoad, Result,
+    RunStore, Segment, Start, StartOutcome, StoreError, Sweep, Woken,
 };
 
 /// Rows that one sweep takes.
@@ -96,6 +96,10 @@ impl RunStore for FakeStore {
         })
     }
 
+    async fn pools(&self, _: &SystemScope) -> Result<Vec<PoolLoad>> {
+        Ok(self.world.lock().leases.pools(self.clock.now()))
+    }
+
     async fn sweep(&self, _: &SystemScope, sweep: Sweep) -> Result<Vec<Woken>> {
         let (mut world, now) = (self.world.lock(), self.clock.now());
         Ok(match sweep {
@@ -158,6 +162,12 @@ impl RunStore for FakeStore {
             }
             let before = world.commands.len();
             let text = run.to_string();
+            for (plane, row) in &mut world.memory {
+                if *plane == scope.plane && row.owner_id() == text {
+                    // Numbers are not used again.
+                    *plane = super::memory::NO_PLANE;
+                }
+            }
             world
                 .commands
                 .retain(|(plane, _), command| *plane != scope.plane || command.run_id != text);

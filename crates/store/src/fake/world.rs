@@ -8,8 +8,8 @@ use std::{
 use ag_types::{PlaneId, PlaneKey, RunHead, RunId, RunKey, TenantScope, Timestamp};
 
 use crate::{
-    ArtifactRow, CommandRow, Document, Mail, MailKind, NewRun, OwnerRow, Placement, RunColumns, Segment,
-    Woken, leases::LeaseTable,
+    ArtifactRow, CommandRow, Document, Mail, MailKind, MemoryRow, NewRun, OwnerRow, Placement, RunColumns,
+    Segment, Woken, leases::LeaseTable,
 };
 
 /// A live run's head.
@@ -59,6 +59,8 @@ pub(super) struct World {
     pub start_keys: HashMap<(PlaneId, String), StoredKey>,
     pub owners: HashMap<(PlaneId, String), OwnerRow>,
     pub artifacts: HashMap<(PlaneId, String), ArtifactRow>,
+    /// In the order of insertion; the place is the number.
+    pub memory: Vec<(PlaneId, MemoryRow)>,
     pub documents: BTreeMap<(PlaneId, &'static str, String), Document>,
 }
 

@@ -22,6 +22,10 @@ macro_rules! metrics {
 
         /// All of them, for descriptions, buckets and tests.
         pub(super) static ALL: &[&dyn Definition] = &[$(&$name),+];
+
+        /// Their names in code.
+        #[cfg(test)]
+        pub(super) static NAMES: &[&str] = &[$(stringify!($name)),+];
     };
 }
 
@@ -37,7 +41,8 @@ metrics! {
         Seconds, LATENCY, ["route", "method"]);
     /// Requests in flight.
     HTTP_IN_FLIGHT: Gauge<0> = Gauge::new("gateway_http_in_flight", "Requests in flight.", Count, []);
-    /// Requests refused by the security layer: `origin`, `lockout`, `auth`, `csrf`, `admin`, `body`, `concurrency`.
+    /// Requests refused by the security layer: `origin`, `lockout`, `auth`, `csrf`, `admin`, `body`, `concurrency`,
+    /// `rate`.
     REQUESTS_REFUSED: Counter<1> = Counter::new(
         "gateway_requests_refused_total", "Requests refused by the security layer.", Count, ["reason"]);
     /// Keys remembered by the lockout.
@@ -56,9 +61,6 @@ metrics! {
     /// Streams cut by the server: `slow`, `drain`, `error`.
     STREAMS_CUT: Counter<1> = Counter::new(
         "gateway_streams_cut_total", "Ledger streams ended by the server.", Count, ["reason"]);
-    /// Time from commit to sent.
-    STREAM_LAG: Histogram<0> = Histogram::new(
-        "gateway_stream_delivery_seconds", "Time from the commit of a record to its sending.", Seconds, LATENCY, []);
 
     // Runs
 
@@ -69,34 +71,37 @@ metrics! {
     /// Time from the request to the first record.
     RUN_START: Histogram<0> = Histogram::new(
         "gateway_run_start_seconds", "Time from start request to first ledger record.", Seconds, LATENCY, []);
-    /// Heads by state: `ready`, `leased`, `waiting`.
-    HEADS: Gauge<2> = Gauge::new("gateway_run_heads", "Live runs by state.", Count, ["pool", "state"]);
+    /// Runs at work or about to be, by state: `ready`, `leased`. Their sum per slot is what an autoscaler wants.
+    HEADS: Gauge<2> = Gauge::new(
+        "gateway_run_heads", "Runs that are ready or owned by a runner.", Count, ["pool", "state"]);
+    /// Living runners of a pool; 0 for a pool that has runs and nobody to execute them.
+    POOL_RUNNERS: Gauge<1> = Gauge::new("gateway_pool_runners", "Living runners of a pool.", Count, ["pool"]);
     /// Age of the oldest run that is ready and owned by nobody.
     OLDEST_READY: Gauge<1> = Gauge::new(
         "gateway_oldest_ready_seconds", "Age of the oldest ready run without a holder.", Seconds, ["pool"]);
-    /// Commands by type and outcome: `applied`, `refused`, `duplicate`.
+    /// Commands by type and outcome: `accepted`, `refused` with a reason, `duplicate`.
     COMMANDS: Counter<2> = Counter::new("gateway_commands_total", "Commands.", Count, ["type", "outcome"]);
 
     // Runners
 
     /// Slots of this runner: `used`, `free`.
     RUNNER_SLOTS: Gauge<2> = Gauge::new("gateway_runner_slots", "Slots of the runner.", Count, ["pool", "state"]);
-    /// Ticks by how they ended: `waiting`, `terminal`, `budget`, `released`, `lost`.
+    /// Ticks by how they ended: `waiting`, `terminal`, `again`, `handed_back`, `lost`, `failed`, `panicked`.
     TICKS: Counter<1> = Counter::new("gateway_ticks_total", "Visits of a runner to a run.", Count, ["end"]);
-    /// Time of a tick without outside effects.
+    /// Time of a tick, its effects included.
     TICK_DURATION: Histogram<0> = Histogram::new(
-        "gateway_tick_duration_seconds", "Time of a tick.", Seconds, LATENCY, []);
+        "gateway_tick_duration_seconds", "Time of a tick, its effects included.", Seconds, LATENCY, []);
     /// Kernel steps.
     STEPS: Counter<0> = Counter::new("gateway_steps_total", "Steps of the kernel.", Count, []);
     /// How late timers fire.
     TIMER_LATENESS: Histogram<0> = Histogram::new(
         "gateway_timer_lateness_seconds", "Time from due to fired.", Seconds, LATENCY, []);
-    /// Claims by outcome: `claimed`, `taken`, `nothing`.
-    CLAIMS: Counter<1> = Counter::new("gateway_claims_total", "Claim attempts.", Count, ["outcome"]);
+    /// Runs asked for by outcome: `claimed`; `taken`, because somebody was faster or the hint was old.
+    CLAIMS: Counter<1> = Counter::new("gateway_claims_total", "Runs asked for by claims.", Count, ["outcome"]);
 
     // Effects and providers
 
-    /// Effect attempts by kind and outcome: `done`, `waiting`, `retry`, `failed`, `cancelled`.
+    /// Effect attempts by kind and outcome: `done`, `waiting`, `failed`, `cancelled`.
     EFFECTS: Counter<2> = Counter::new("gateway_effects_total", "Effect attempts.", Count, ["kind", "outcome"]);
     /// Time of effect attempts.
     EFFECT_DURATION: Histogram<1> = Histogram::new(
@@ -118,8 +123,6 @@ metrics! {
     /// Write sets that shared a transaction.
     COMMIT_BATCH: Histogram<0> = Histogram::new(
         "gateway_commit_batch_size", "Write sets in one transaction.", Count, SIZES, []);
-    /// Connections by state: `used`, `idle`, `waiting`.
-    DB_CONNECTIONS: Gauge<1> = Gauge::new("gateway_db_connections", "Database connections.", Count, ["state"]);
     /// Size of the database on disk.
     DB_SIZE: Gauge<0> = Gauge::new("gateway_db_size_bytes", "Size of the database files.", Bytes, []);
     /// Wake-ups: `sent`, `received`, `lost`.
@@ -133,12 +136,20 @@ metrics! {
     /// Writes refused because the run changed hands.
     STALE_WRITES: Counter<0> = Counter::new(
         "gateway_stale_writes_refused_total", "Writes refused because the run had changed hands.", Count, []);
-    /// Work that only a sweep found: `ready`, `mail`, `timer`, `child`, `session`.
+    /// Work that only a sweep found: `ready` without a wake-up, runs of a dead `session`, a `cancel` that its holder
+    /// did not obey.
     FOUND_BY_SWEEP: Counter<1> = Counter::new(
         "gateway_found_by_sweep_total", "Work that no wake-up had announced.", Count, ["kind"]);
     /// Feed messages that were not the next one and caused a read.
     FEED_GAPS: Counter<0> = Counter::new(
         "gateway_feed_gaps_filled_total", "Feed gaps filled from the database.", Count, []);
+    /// Runs that a runner left to others: `workspace`, `node_type`.
+    HANDED_BACK: Counter<2> = Counter::new(
+        "gateway_runs_handed_back_total", "Runs that a runner could not execute and left to others.", Count,
+        ["pool", "reason"]);
+    /// Exports of traces that did not reach their receiver.
+    TRACE_EXPORTS_FAILED: Counter<0> = Counter::new(
+        "gateway_trace_exports_failed_total", "Exports of traces that failed.", Count, []);
     /// Runs parked after crashes of their holders.
     RUNS_PARKED: Counter<0> = Counter::new(
         "gateway_runs_parked_total", "Runs parked after repeated runner crashes.", Count, []);

@@ -175,4 +175,56 @@ mod tests {
             assert_eq!(status_class(status), class, "{status}");
         }
     }
+
+    /// Generated from the definitions; the file says how operators use it.
+    #[test]
+    fn the_document_lists_every_metric() {
+        let mut table = String::from("| metric | kind | labels | meaning |\n| --- | --- | --- | --- |\n");
+        for metric in ALL {
+            let info = metric.info();
+            let kind = match info.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Histogram(_) => "histogram",
+            };
+            let labels: Vec<String> = info.labels.iter().map(|label| format!("`{label}`")).collect();
+            let labels = labels.join(", ");
+            table += &format!("| `{}` | {kind} | {labels} | {} |\n", info.name, info.help);
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/METRICS.md");
+        let document = std::fs::read_to_string(path).expect("docs/METRICS.md");
+        assert!(document.contains(&table), "docs/METRICS.md should hold:\n{table}");
+    }
+
+    /// A metric that nobody records is a promise that nobody keeps.
+    #[test]
+    fn every_metric_is_recorded_somewhere() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut sources = String::new();
+        let mut folders = vec![root.join("crates"), root.join("services")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    let skip = ["telemetry", "tests", "target"];
+                    let name = entry.file_name();
+                    if !skip.iter().any(|skipped| name == *skipped) {
+                        folders.push(path);
+                    }
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    sources += &std::fs::read_to_string(path).unwrap_or_default();
+                }
+            }
+        }
+        // Recorded by this crate itself.
+        let own = ["STORE_DURATION", "STORE_ERRORS", "TRACE_EXPORTS_FAILED"];
+        for name in super::super::definitions::NAMES {
+            let squeezed =
+                sources.contains(&format!("{name}.with(")) || sources.contains(&format!("{name}\n"));
+            assert!(
+                own.contains(name) || squeezed,
+                "{name} is declared and never recorded"
+            );
+        }
+    }
 }

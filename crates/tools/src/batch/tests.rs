@@ -41,11 +41,11 @@ fn blocked_calls_leave_no_arguments_and_come_back_in_order() {
     });
     assert_eq!(Value::Object(batch.delegated_details()), expected);
 
-    let approval = batch.approval_details(ToolMode::Passthrough);
+    let approval = batch.approval_details(ToolMode::Passthrough, &[]);
     assert_eq!(approval["mode"], "approval_required");
     assert_eq!(
         approval["executor"],
-        json!({"kind": "tool_approval", "policy": ToolMode::Passthrough.policy()})
+        json!({"kind": "tool_approval", "policy": ToolMode::Passthrough.policy(&[])})
     );
 
     let outside =
@@ -67,7 +67,7 @@ fn a_clean_batch_has_no_index_keys() {
         None,
         Some(&policy),
     );
-    let details = batch.approval_details(ToolMode::Approval);
+    let details = batch.approval_details(ToolMode::Approval, &[]);
     assert_eq!(
         details.keys().collect::<Vec<_>>(),
         ["mode", "tool_calls", "executor"]

@@ -13,8 +13,6 @@ use crate::text::cut;
 pub(super) struct Grammar {
     style: Style,
     rules: &'static [Rule],
-    /// Declarations inside a container's braces, tried after the rules.
-    member: Option<&'static str>,
     /// `<name> inherits <base>`.
     inherits: Option<&'static str>,
     compiled: LazyLock<Compiled>,
@@ -31,7 +29,6 @@ struct Rule {
 #[derive(Debug)]
 struct Compiled {
     rules: Vec<Regex>,
-    member: Option<Regex>,
     inherits: Option<Regex>,
 }
 
@@ -42,44 +39,6 @@ const fn rule(section: Section, pattern: &'static str, container: bool) -> Rule 
         container,
     }
 }
-
-const SCRIPT_RULES: &[Rule] = &[
-    rule(
-        Section::Imports,
-        r"^(?:import\b|export\s.*\bfrom\b|(?:const|let|var)\s.*=\s*require\()",
-        false,
-    ),
-    rule(
-        Section::Classes,
-        r"^(?:export\s+)?(?:default\s+)?(?:declare\s+)?(?:abstract\s+)?class\b",
-        true,
-    ),
-    rule(
-        Section::Classes,
-        r"^(?:export\s+)?(?:declare\s+)?(?:interface|(?:const\s+)?enum)\s+\w",
-        false,
-    ),
-    rule(
-        Section::Other,
-        r"^(?:export\s+)?(?:declare\s+)?(?:namespace|module)\s+[\w.]+",
-        true,
-    ),
-    rule(
-        Section::Other,
-        r"^(?:export\s+)?(?:declare\s+)?type\s+\w+[^=]*=",
-        false,
-    ),
-    rule(
-        Section::Functions,
-        r"^(?:export\s+)?(?:default\s+)?(?:declare\s+)?(?:async\s+)?function\b",
-        false,
-    ),
-    rule(
-        Section::Functions,
-        r"^(?:export\s+)?(?:const|let|var)\s+\w+[^=]*=\s*(?:async\s*)?(?:function\b|(?:<[^>]*>\s*)?\([^)]*\)[^=]*=>|\w+\s*=>)",
-        false,
-    ),
-];
 
 const RUST_RULES: &[Rule] = &[
     rule(Section::Imports, r"^(?:pub(?:\([\w:\s]+\))?\s+)?use\s", false),
@@ -116,11 +75,10 @@ const R_RULES: &[Rule] = &[
 ];
 
 macro_rules! grammar {
-    ($name:ident, $style:expr, $rules:expr, $member:expr, $inherits:expr) => {
+    ($name:ident, $style:expr, $rules:expr, $inherits:expr) => {
         pub(super) static $name: Grammar = Grammar {
             style: $style,
             rules: $rules,
-            member: $member,
             inherits: $inherits,
             compiled: LazyLock::new(|| $name.compile()),
         };
@@ -128,34 +86,18 @@ macro_rules! grammar {
 }
 
 grammar!(
-    SCRIPT,
-    Style::Script,
-    SCRIPT_RULES,
-    Some(
-        r"^(?:(?:public|private|protected|static|async|get|set|override|abstract|readonly)\s+)*[*#]?(?P<name>[\w$]+)\s*(?:<[^>]*>)?\([^;{]*(?:\{.*)?$"
-    ),
-    Some(r"\b(?:class|interface)\s+(\w+)(?:<[^>]*>)?\s+extends\s+([\w.]+)")
-);
-grammar!(
     RUST,
     Style::Rust,
     RUST_RULES,
-    None,
     Some(r"^impl(?:<[^>]*>)?\s+([\w:]+)(?:<[^>]*>)?\s+for\s+([\w:]+)")
 );
-grammar!(R, Style::R, R_RULES, None, None);
-
-/// Words before a parenthesis that are no method names.
-const KEYWORDS: &[&str] = &[
-    "if", "for", "while", "switch", "catch", "return", "function", "new", "await", "else", "do", "super",
-];
+grammar!(R, Style::R, R_RULES, None);
 
 impl Grammar {
     fn compile(&self) -> Compiled {
         let regex = |pattern: &str| Regex::new(pattern).expect("constant pattern");
         Compiled {
             rules: self.rules.iter().map(|rule| regex(rule.pattern)).collect(),
-            member: self.member.map(regex),
             inherits: self.inherits.map(regex),
         }
     }
@@ -181,7 +123,7 @@ pub(super) fn outline(grammar: &Grammar, source: &str) -> Outline {
         let code = line.trim();
         if depth == containers.len() && !code.is_empty() {
             let inside = containers.last().map(|(_, section)| *section);
-            if let Some((section, container)) = declaration(grammar, code, inside) {
+            if let Some((section, container)) = declaration(grammar, code) {
                 // An import may end without a mark.
                 let one_line = section == Section::Imports && !code.contains('{');
                 let last = if one_line {
@@ -230,22 +172,14 @@ pub(super) fn outline(grammar: &Grammar, source: &str) -> Outline {
     outline
 }
 
-fn declaration(grammar: &Grammar, code: &str, inside: Option<Section>) -> Option<(Section, bool)> {
+fn declaration(grammar: &Grammar, code: &str) -> Option<(Section, bool)> {
     let compiled = &grammar.compiled;
     let named = grammar
         .rules
         .iter()
         .zip(&compiled.rules)
         .find(|(_, regex)| regex.is_match(code));
-    if let Some((rule, _)) = named {
-        return Some((rule.section, rule.container));
-    }
-    let member = compiled
-        .member
-        .as_ref()
-        .filter(|_| inside == Some(Section::Classes))?;
-    let found = member.captures(code)?;
-    (!KEYWORDS.contains(&&found["name"])).then_some((Section::Classes, false))
+    named.map(|(rule, _)| (rule.section, rule.container))
 }
 
 /// The declaration's first line up to its block.

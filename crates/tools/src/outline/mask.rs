@@ -5,8 +5,6 @@
 /// Lexical habits of a language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
-    /// `//`, `/* */`, `'` `"` strings, templates, regular expressions.
-    Script,
     /// `//`, nested `/* */`, `"` strings, raw strings, character literals beside lifetimes.
     Rust,
     /// `#`, `'` and `"` strings.
@@ -18,7 +16,6 @@ pub(super) fn mask(source: &str, style: Style) -> String {
         bytes: source.as_bytes(),
         out: source.as_bytes().to_vec(),
         at: 0,
-        templates: Vec::new(),
     };
     while masker.at < masker.bytes.len() {
         masker.step(style);
@@ -32,8 +29,6 @@ struct Masker<'a> {
     bytes: &'a [u8],
     out: Vec<u8>,
     at: usize,
-    /// Open braces inside each open `${`.
-    templates: Vec<usize>,
 }
 
 impl Masker<'_> {
@@ -42,37 +37,12 @@ impl Masker<'_> {
         let next = self.bytes.get(self.at + 1).copied();
         match (style, byte) {
             (Style::R, b'#') => self.line(),
-            (Style::Script | Style::Rust, b'/') if next == Some(b'/') => self.line(),
-            (Style::Script | Style::Rust, b'/') if next == Some(b'*') => {
-                self.block_comment(style == Style::Rust);
-            }
-            (Style::Script, b'/') if self.regex_may_start() => self.regex(),
-            (_, b'"') => self.string(b'"', style != Style::Script),
-            (Style::Script | Style::R, b'\'') => self.string(b'\'', style == Style::R),
+            (Style::Rust, b'/') if next == Some(b'/') => self.line(),
+            (Style::Rust, b'/') if next == Some(b'*') => self.block_comment(),
+            (_, b'"') => self.string(b'"'),
+            (Style::R, b'\'') => self.string(b'\''),
             (Style::Rust, b'\'') => self.character(),
             (Style::Rust, b'r') if matches!(next, Some(b'"' | b'#')) && !self.in_word() => self.raw_string(),
-            (Style::Script, b'`') => {
-                self.blank();
-                self.template();
-            }
-            (Style::Script, b'{') => {
-                if let Some(depth) = self.templates.last_mut() {
-                    *depth += 1;
-                }
-                self.at += 1;
-            }
-            (Style::Script, b'}') => match self.templates.last_mut() {
-                Some(0) => {
-                    self.templates.pop();
-                    self.blank();
-                    self.template();
-                }
-                Some(depth) => {
-                    *depth -= 1;
-                    self.at += 1;
-                }
-                None => self.at += 1,
-            },
             _ => self.at += 1,
         }
     }
@@ -92,7 +62,7 @@ impl Masker<'_> {
         }
     }
 
-    fn block_comment(&mut self, nested: bool) {
+    fn block_comment(&mut self) {
         let mut depth = 0_usize;
         while self.at < self.bytes.len() {
             let rest = &self.bytes[self.at..];
@@ -103,7 +73,7 @@ impl Masker<'_> {
                 if depth == 0 {
                     return;
                 }
-            } else if rest.starts_with(b"/*") && (nested || depth == 0) {
+            } else if rest.starts_with(b"/*") {
                 depth += 1;
                 self.blank();
                 self.blank();
@@ -113,7 +83,7 @@ impl Masker<'_> {
         }
     }
 
-    fn string(&mut self, quote: u8, spans_lines: bool) {
+    fn string(&mut self, quote: u8) {
         self.blank();
         while let Some(byte) = self.bytes.get(self.at).copied() {
             match byte {
@@ -121,7 +91,6 @@ impl Masker<'_> {
                     self.blank();
                     self.blank();
                 }
-                b'\n' if !spans_lines => return,
                 _ => {
                     self.blank();
                     if byte == quote {
@@ -129,76 +98,6 @@ impl Masker<'_> {
                     }
                 }
             }
-        }
-    }
-
-    /// Text of a template up to its end or the next `${`.
-    fn template(&mut self) {
-        while let Some(byte) = self.bytes.get(self.at).copied() {
-            match byte {
-                b'\\' => {
-                    self.blank();
-                    self.blank();
-                }
-                b'`' => {
-                    self.blank();
-                    return;
-                }
-                b'$' if self.bytes.get(self.at + 1) == Some(&b'{') => {
-                    self.blank();
-                    self.blank();
-                    self.templates.push(0);
-                    return;
-                }
-                _ => self.blank(),
-            }
-        }
-    }
-
-    /// A slash begins a regular expression where a value may begin.
-    fn regex_may_start(&self) -> bool {
-        let before = self.out[..self.at]
-            .iter()
-            .rev()
-            .find(|byte| !matches!(byte, b' ' | b'\t'));
-        match before {
-            None
-            | Some(
-                b'\n' | b'(' | b',' | b'=' | b':' | b'[' | b'!' | b'&' | b'|' | b'?' | b'{' | b'}' | b';'
-                | b'>',
-            ) => true,
-            Some(_) => {
-                let end = self.out[..self.at]
-                    .iter()
-                    .rposition(|byte| !matches!(byte, b' ' | b'\t'))
-                    .unwrap_or(0);
-                self.out[..=end].ends_with(b"return")
-            }
-        }
-    }
-
-    fn regex(&mut self) {
-        let mut in_class = false;
-        self.blank();
-        while let Some(byte) = self.bytes.get(self.at).copied() {
-            match byte {
-                b'\n' => return,
-                b'\\' => {
-                    self.blank();
-                    if self.bytes.get(self.at) != Some(&b'\n') {
-                        self.blank();
-                    }
-                    continue;
-                }
-                b'[' => in_class = true,
-                b']' => in_class = false,
-                b'/' if !in_class => {
-                    self.blank();
-                    return;
-                }
-                _ => {}
-            }
-            self.blank();
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     document::NodeConfig,
     node::{Behaviour, ControlKind},
-    program::{Action, DefaultRule, Exit, Node, NodeIx, Program, Source, Wire},
+    program::{Action, DefaultRule, Exit, Node, NodeIx, Program, Source, Survey, Wire},
 };
 
 /// Makes the program of what `entry` reaches.
@@ -70,6 +70,7 @@ pub(super) fn link(graph: Graph, flow_id: String, entry: NodeIx) -> Result<Progr
         nodes,
         by_id,
         write_through,
+        survey: Survey::default(),
     })
 }
 

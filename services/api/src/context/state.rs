@@ -3,23 +3,74 @@
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
 use ag_auth::{
-    AccessSettings, Authenticator, BodyLimits, ConcurrencyLimits, Credential, CredentialNames, Lockout,
-    LockoutPolicy, OriginPolicy, PlaneRule, Principal, audit::AuditSink,
+    AccessSettings, Authenticator, BodyLimits, ConcurrencyLimits, Credential, CredentialNames, LockoutPolicy,
+    OriginPolicy, PlaneRule, Principal, audit::AuditSink,
 };
 use ag_config::Config;
 use ag_engine::{Deps, Starter};
+use ag_messaging::SharedCounters;
 use ag_store::StoreError;
 use ag_telemetry::metrics::Metrics;
-use ag_types::TenantScope;
+use ag_types::{SystemScope, TenantScope};
+use async_trait::async_trait;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::plane::Scopes;
-use crate::{middleware::Guards, router::RouteTable, stream::Streams};
+use crate::{
+    limits::{Lockouts, PlaneCaps, PlaneLimits},
+    middleware::Guards,
+    router::RouteTable,
+    server::{Ops, Probe, Readiness},
+    stream::Streams,
+};
+
+#[async_trait]
+impl Probe for AppState {
+    async fn readiness(&self) -> Readiness {
+        if self.draining().is_cancelled() {
+            return Readiness::Draining;
+        }
+        let deps = self.deps();
+        let counters = self.0.counters.healthy();
+        match deps.store.is_current(&SystemScope::new("readiness probe")).await {
+            Err(error) => {
+                tracing::warn!(%error, "not ready");
+                Readiness::Unready("unavailable")
+            }
+            Ok(false) => Readiness::Unready("schema"),
+            Ok(true) if !self.0.fit.is_fit() => Readiness::Unready("workspaces"),
+            Ok(true) => match deps.feed.healthy() && deps.bell.healthy() && counters {
+                true => Readiness::Ready,
+                false => Readiness::Degraded,
+            },
+        }
+    }
+}
+
+/// Whether this process may touch files: its workspaces are those of the database (architecture D17). Fit until
+/// somebody says otherwise.
+#[derive(Debug, Clone, Default)]
+pub struct Fitness(Arc<AtomicBool>);
+
+impl Fitness {
+    /// Says whether it is.
+    pub fn set(&self, fit: bool) {
+        self.0.store(!fit, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    pub fn is_fit(&self) -> bool {
+        !self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// Checks the CSRF token of a browser session.
 pub trait CsrfCheck: Send + Sync {
@@ -69,6 +120,10 @@ pub struct Services {
     pub csrf: Arc<dyn CsrfCheck>,
     /// Where audit records go.
     pub audit: Arc<dyn AuditSink>,
+    /// Counters that limit; those of a cluster are shared by its nodes.
+    pub counters: Arc<dyn SharedCounters>,
+    /// Whether files may be touched.
+    pub fit: Fitness,
     /// What `/metrics` shows, if recorded.
     pub metrics: Option<Metrics>,
     /// Services of single families.
@@ -86,6 +141,8 @@ struct Inner {
     guards: Guards,
     routes: RouteTable,
     streams: Arc<Streams>,
+    counters: Arc<dyn SharedCounters>,
+    fit: Fitness,
     metrics: Option<Metrics>,
     extensions: Extensions,
     users_mode: bool,
@@ -104,6 +161,8 @@ impl AppState {
             authenticator,
             csrf,
             audit,
+            counters,
+            fit,
             metrics,
             extensions,
         } = services;
@@ -125,11 +184,14 @@ impl AppState {
                 dev_read_no_auth: config.auth.dev_read_no_auth,
             },
             origins: OriginPolicy::new(config.auth.allowed_origins.iter().cloned()),
-            lockout: Lockout::new(LockoutPolicy::from_seconds(
-                config.auth.lockout_after,
-                config.auth.lockout_base_s,
-                config.auth.lockout_max_s,
-            )),
+            lockouts: Lockouts::new(
+                LockoutPolicy::from_seconds(
+                    config.auth.lockout_after,
+                    config.auth.lockout_base_s,
+                    config.auth.lockout_max_s,
+                ),
+                counters.clone(),
+            ),
             names: CredentialNames {
                 session_header: config.sessions.header.to_ascii_lowercase(),
                 session_cookie: config.sessions.cookie.clone(),
@@ -151,6 +213,15 @@ impl AppState {
                 usize::try_from(config.limits.max_concurrency).unwrap_or(usize::MAX),
                 max_streams,
             ),
+            plane_rule: rule,
+            planes: PlaneLimits::new(
+                PlaneCaps {
+                    requests: config.limits.max_plane_concurrency,
+                    streams: config.limits.max_plane_sse,
+                    per_minute: config.limits.max_plane_requests_per_minute,
+                },
+                counters.clone(),
+            ),
             audit,
             audit_headers: config.audit.headers.clone(),
         };
@@ -162,6 +233,8 @@ impl AppState {
             streams: Arc::new(streams),
             config,
             starter,
+            counters,
+            fit,
             metrics,
             extensions,
             users_mode,
@@ -201,11 +274,6 @@ impl AppState {
         &self.0.tasks
     }
 
-    /// Recorded metrics.
-    pub(crate) fn metrics(&self) -> Option<&Metrics> {
-        self.0.metrics.as_ref()
-    }
-
     pub(crate) fn guards(&self) -> &Guards {
         &self.0.guards
     }
@@ -218,10 +286,12 @@ impl AppState {
         &self.0.streams
     }
 
-    /// Whether the database answers and the brokers work, for the readiness probe.
-    pub(crate) async fn health(&self) -> Result<bool, StoreError> {
-        self.deps().store.generation(&TenantScope::root()).await?;
-        Ok(self.deps().feed.healthy() && self.deps().bell.healthy())
+    /// What the operators' listener of this node shows.
+    pub fn ops(&self) -> Ops {
+        Ops {
+            metrics: self.0.metrics.clone(),
+            probe: Arc::new(self.clone()),
+        }
     }
 
     pub(super) async fn scope_of(&self, principal: &Principal) -> Result<TenantScope, StoreError> {

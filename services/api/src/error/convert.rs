@@ -43,7 +43,7 @@ impl From<Stop> for ApiError {
     fn from(error: Stop) -> Self {
         match error {
             Stop::Store(error) => error.into(),
-            Stop::Lost | Stop::Blob(_) => Self::internal("commit failed", &error),
+            Stop::Lost | Stop::Unfit(_) | Stop::Blob(_) => Self::internal("commit failed", &error),
         }
     }
 }

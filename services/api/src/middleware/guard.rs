@@ -4,8 +4,9 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use ag_auth::{
     AccessSettings, AuthNeed, Authenticated, Authentication, Authenticator, BodyLimits, ClientAddress,
-    ConcurrencyLimits, Credential, CredentialNames, CredentialSource, Failure, Identity, Lockout, LockoutKey,
-    MethodClass, OriginPolicy, Permit, Pool, Principal, Refusal, admin_route, audit::AuditSink, is_gated,
+    ConcurrencyLimits, Credential, CredentialNames, CredentialSource, Failure, Identity, LockoutKey,
+    MethodClass, OriginPolicy, Permit, PlaneRule, Pool, Principal, Refusal, admin_route, audit::AuditSink,
+    is_gated,
 };
 use ag_telemetry::metrics::REQUESTS_REFUSED;
 use axum::{
@@ -19,7 +20,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 
 use super::{audit::Audited, outer::insert_all};
-use crate::{AppState, CsrfCheck, context::Caller, server::Peer};
+use crate::{
+    AppState, CsrfCheck,
+    context::Caller,
+    limits::{Lockouts, PlaneLimits, PlanePlace, Refused},
+    server::Peer,
+};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -29,20 +35,29 @@ pub(crate) struct Guards {
     pub(crate) trust_proxy: bool,
     pub(crate) access: AccessSettings,
     pub(crate) origins: OriginPolicy,
-    pub(crate) lockout: Lockout,
+    pub(crate) lockouts: Lockouts,
     pub(crate) names: CredentialNames,
     pub(crate) csrf_header: String,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) csrf: Arc<dyn CsrfCheck>,
     pub(crate) bodies: BodyLimits,
     pub(crate) places: ConcurrencyLimits,
+    pub(crate) plane_rule: PlaneRule,
+    pub(crate) planes: PlaneLimits,
     pub(crate) audit: Arc<dyn AuditSink>,
     pub(crate) audit_headers: Vec<String>,
 }
 
-/// The place of a stream among the node's streams; the stream keeps it until its body ends.
+/// The place of a request or a stream among those of the node and of its plane.
+#[derive(Debug)]
+struct Place {
+    _node: Permit,
+    _plane: Option<PlanePlace>,
+}
+
+/// The place of a stream; the stream keeps it until its body ends.
 #[derive(Debug, Clone)]
-pub(crate) struct StreamPlace(#[expect(dead_code, reason = "held for its drop")] Arc<Permit>);
+pub(crate) struct StreamPlace(#[expect(dead_code, reason = "held for its drop")] Arc<Place>);
 
 /// What the checks without I/O look at.
 pub(super) struct Asked<'a> {
@@ -77,7 +92,7 @@ pub(super) struct Verdict {
 impl Guards {
     /// Checks 2 to 8. A valid credential passes a lockout that others of its address caused (difference X7), so
     /// the credential is judged before the lock is looked at.
-    pub(super) fn judge(&self, asked: &Asked<'_>, now: Instant) -> Verdict {
+    pub(super) async fn judge(&self, asked: &Asked<'_>, now: Instant) -> Verdict {
         let refuse = |refusal, auth_required| Verdict {
             principal: Err(refusal),
             auth_required,
@@ -90,7 +105,7 @@ impl Guards {
             return refuse(Refusal::OriginNotAllowed, required);
         }
         let (principal, source) = match need {
-            AuthNeed::Required => match self.authenticate(asked, now) {
+            AuthNeed::Required => match self.authenticate(asked, now).await {
                 Ok(Authenticated { principal, source }) => (Some(principal), Some(source)),
                 Err(refusal) => return refuse(refusal, true),
             },
@@ -114,7 +129,7 @@ impl Guards {
         }
     }
 
-    fn authenticate(&self, asked: &Asked<'_>, now: Instant) -> Result<Authenticated, Refusal> {
+    async fn authenticate(&self, asked: &Asked<'_>, now: Instant) -> Result<Authenticated, Refusal> {
         if !self.authenticator.is_configured() {
             return Err(Refusal::NoTokenConfigured);
         }
@@ -126,18 +141,12 @@ impl Guards {
         };
         match self.authenticator.authenticate(credential) {
             Authentication::Authenticated(found) => {
-                // The usual node has no failures to forget, and then no key to compute.
-                if !self.lockout.is_empty() {
-                    self.lockout
-                        .record_success(LockoutKey::new(asked.address, identity));
-                }
+                self.lockouts.success(|| LockoutKey::new(asked.address, identity));
                 Ok(found)
             }
             Authentication::Missing | Authentication::Invalid => {
-                match self
-                    .lockout
-                    .record_failure(LockoutKey::new(asked.address, identity), now)
-                {
+                let key = LockoutKey::new(asked.address, identity);
+                match self.lockouts.failure(key, now).await {
                     Failure::Unauthorized => Err(Refusal::Unauthorized),
                     Failure::Locked { retry_after_s } => Err(Refusal::LockedOut { retry_after_s }),
                 }
@@ -184,7 +193,7 @@ pub(crate) async fn guard(State(state): State<AppState>, request: Request, next:
         headers: &parts.headers,
         address: &address,
     };
-    let verdict = guards.judge(&asked, Instant::now());
+    let verdict = guards.judge(&asked, Instant::now()).await;
     let audited = Audited::new(guards, &asked, parts.uri.query(), &request_id, &verdict);
     let answer = match verdict.principal {
         Err(refusal) => refused(&refusal),
@@ -196,7 +205,11 @@ pub(crate) async fn guard(State(state): State<AppState>, request: Request, next:
             if let Some(caller) = caller {
                 parts.extensions.insert(caller);
             }
-            match admit(guards, Request::from_parts(parts, body)).await {
+            let principal = parts
+                .extensions
+                .get::<Caller>()
+                .map(|caller| caller.principal.clone());
+            match admit(guards, principal.as_deref(), Request::from_parts(parts, body)).await {
                 Err(refusal) => refused(&refusal),
                 Ok((request, _place)) => dispatch(&state, request, next).await,
             }
@@ -220,17 +233,36 @@ fn client(peer: Option<IpAddr>, forwarded_for: Option<&str>, trust_proxy: bool) 
 }
 
 /// Checks 9 and 10: size and place.
-async fn admit(guards: &Guards, request: Request) -> Result<(Request, Option<Permit>), Refusal> {
+async fn admit(
+    guards: &Guards,
+    principal: Option<&Principal>,
+    request: Request,
+) -> Result<(Request, Option<Place>), Refusal> {
     let mut request = match MethodClass::of(request.method().as_str()) {
         MethodClass::Write => bounded(&guards.bodies, request).await?,
         _ => request,
     };
     let pool = Pool::of_path(request.uri().path());
-    let place = guards
+    let node = guards
         .places
         .acquire(pool)
         .await
         .ok_or(Refusal::ConcurrencyLimit)?;
+    let plane = match principal {
+        Some(principal) if !guards.planes.is_off() => {
+            let plane = guards.plane_rule.plane_of(principal);
+            let entered = guards.planes.enter(pool, &plane).await;
+            entered.map_err(|refused| match refused {
+                Refused::Places => Refusal::ConcurrencyLimit,
+                Refused::Rate { retry_after_s } => Refusal::RateLimited { retry_after_s },
+            })?
+        }
+        _ => None,
+    };
+    let place = Place {
+        _node: node,
+        _plane: plane,
+    };
     if pool == Pool::Streams {
         request.extensions_mut().insert(StreamPlace(Arc::new(place)));
         return Ok((request, None));
@@ -294,6 +326,7 @@ fn refused(refusal: &Refusal) -> Response {
         Refusal::AdminRequired(_) => "admin",
         Refusal::TooLarge { .. } => "body",
         Refusal::ConcurrencyLimit => "concurrency",
+        Refusal::RateLimited { .. } => "rate",
     };
     REQUESTS_REFUSED.with([reason]).increment(1);
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);

@@ -3,7 +3,10 @@
 use std::{panic::AssertUnwindSafe, sync::OnceLock, time::Instant};
 
 use ag_auth::{MethodClass, cors};
-use ag_telemetry::metrics::{HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_REQUESTS, status_class};
+use ag_telemetry::{
+    metrics::{HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_REQUESTS, status_class},
+    traces,
+};
 use axum::{
     extract::{MatchedPath, Request, State},
     middleware::Next,
@@ -79,11 +82,20 @@ pub(crate) async fn outer(State(state): State<AppState>, request: Request, next:
     let (path, metrics) = state.routes().metrics(matched, request.method());
     let span = tracing::info_span!(
         "request",
+        otel.name = format!("{} {path}", request.method()),
+        otel.kind = "server",
         http.request.method = %request.method(),
         http.route = path,
         request.id = tracing::field::Empty,
         http.response.status_code = tracing::field::Empty,
     );
+    if let Some(traceparent) = request
+        .headers()
+        .get("traceparent")
+        .and_then(|value| value.to_str().ok())
+    {
+        traces::continue_from(&span, traceparent);
+    }
     let is_write = MethodClass::of(request.method().as_str()) == MethodClass::Write;
     let serve = next.run(request).instrument(span.clone());
     let served = if is_write {
@@ -99,7 +111,7 @@ pub(crate) async fn outer(State(state): State<AppState>, request: Request, next:
     if let Some(origin) = origin.as_ref().and_then(|origin| origin.to_str().ok()) {
         insert_all(response.headers_mut(), cors::response_headers(origin));
     }
-    span.record("http.response.status_code", response.status().as_u16());
+    span.record("http.response.status_code", i64::from(response.status().as_u16()));
     metrics.record(response.status(), since);
     response
 }

@@ -3,7 +3,7 @@
 mod attachments;
 mod content;
 mod list;
-mod owner;
+pub(super) mod owner;
 mod range;
 mod search;
 mod store;

@@ -8,6 +8,8 @@ mod inspect;
 mod install;
 mod lifecycle;
 mod manage;
+#[cfg(test)]
+mod nodes_tests;
 mod startup;
 #[cfg(test)]
 mod tests;

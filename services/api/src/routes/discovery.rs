@@ -13,6 +13,10 @@ mod tests;
 mod tools;
 mod vision;
 
+pub use semantics::predicates_registry;
+
+pub use tools::ToolServices;
+
 use crate::operation::ops;
 
 ops! {

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use ag_effects::routes::{ModelResolver, plane_name};
 use ag_providers::{
-    CapabilityTable, EndpointOrigin, ProviderClient, ProviderDirectory, ProviderError, ProviderQuery,
+    CapabilityTable, EndpointOrigin, ModelService, ProviderClient, ProviderDirectory, ProviderError,
+    ProviderQuery,
 };
 use http::HeaderMap;
 use secrecy::SecretString;
@@ -20,6 +21,8 @@ pub struct ModelServices {
     pub resolver: ModelResolver,
     /// Encrypts stored keys; without one no key is stored.
     pub secrets: Option<Arc<dyn SecretBox>>,
+    /// The service that calls the models, in split mode.
+    pub split: Option<Arc<dyn ModelService>>,
 }
 
 impl ModelServices {

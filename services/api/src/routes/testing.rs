@@ -2,6 +2,7 @@
 
 use std::{io::Write as _, sync::Arc};
 
+use ag_auth::KeyRing;
 use ag_config::Config;
 use ag_effects::routes::{CapabilityRoutes, ModelResolver, RouteLevels};
 use ag_providers::{
@@ -168,14 +169,10 @@ impl ProviderDirectory for Servers {
         let away = endpoint.family.name == "vllm";
         let catalogue: Arc<dyn ModelCatalogue> = if away { Arc::new(Away) } else { Arc::new(Models) };
         Ok(ProviderClient {
-            endpoint: Arc::new(endpoint),
-            chat: self.chat.clone(),
             embedder: Some(Arc::new(FakeEmbedder)),
-            images: None,
             speech: Some(Arc::new(Models)),
-            transcriber: None,
             catalogue: Some(catalogue),
-            residency: None,
+            ..ProviderClient::new(Arc::new(endpoint), self.chat.clone())
         })
     }
 }
@@ -220,7 +217,8 @@ pub(crate) fn scripted(
 ) -> (Node, Arc<Servers>) {
     let mut servers = None;
     let node = Node::built(change, |store| {
-        let secrets = (keys == Keys::Sealed).then(|| Arc::new(Mirror) as Arc<dyn SecretBox>);
+        let ring = || KeyRing::parse(&KeyRing::generate()).expect("a fresh key");
+        let secrets = (keys == Keys::Sealed).then(|| Arc::new(ring()) as Arc<dyn SecretBox>);
         let made = Arc::new(Servers {
             chat: Arc::new(FakeChat::new(script)),
             seen: Mutex::default(),
@@ -236,7 +234,11 @@ pub(crate) fn scripted(
         );
         let resolver = ModelResolver::new(Arc::new(routes), made);
         Extensions::default()
-            .with(ModelServices { resolver, secrets })
+            .with(ModelServices {
+                resolver,
+                secrets,
+                split: None,
+            })
             .with(CodeService(Arc::new(MontySandbox::default())))
     });
     (node, servers.expect("made above"))

@@ -1,6 +1,11 @@
 //! One client's view of a run.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use ag_messaging::{FeedItem, FeedSubscription};
 use ag_store::{LedgerPage, StoreError};
@@ -211,7 +216,7 @@ impl Follow {
             }
             Event::Idle => out.push_str(frame::KEEP_ALIVE),
             Event::Drain => {
-                out.push_str(frame::RETRY);
+                frame::retry(out, RandomState::new().hash_one(self.run));
                 self.phase = Phase::Over;
                 STREAMS_CUT.with(["drain"]).increment(1);
             }

@@ -92,6 +92,12 @@ impl Quiet {
         quiet.map(|(key, _)| *key).collect()
     }
 
+    /// Runs that are watched.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+
     /// Whether nothing is watched.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {

@@ -67,7 +67,7 @@ fn frame(text: &str) -> Frame {
     };
     match text {
         ": keep-alive" => Frame::Beat,
-        "retry: 1000" => Frame::Retry,
+        text if text.starts_with("retry: ") => Frame::Retry,
         text if text.starts_with("event: done\n") => Frame::Done(number("\"cursor\": ")),
         text => {
             assert!(
@@ -148,6 +148,7 @@ impl Held {
             outcomes: vec![],
             artifacts: vec![],
             owners: vec![],
+            memory: vec![],
         };
         node.store.commit(&WORK, commit).await.expect("committed");
         self.last_seq += records;
@@ -337,4 +338,54 @@ async fn there_is_no_stream_of_an_unknown_run() {
     };
     let streams: &Arc<Streams> = node.state.streams();
     assert!(Follow::open(streams, options).await.expect("store").is_none());
+}
+
+/// S4: five thousand clients of a hundred runs on one node. A record reaches every one of them; so does one that nobody
+/// announced, by one look for all; and nothing is left behind when they go.
+#[tokio::test]
+async fn five_thousand_streams_on_a_node() {
+    const RUNS: usize = 100;
+    const CLIENTS: usize = 50;
+    let node = Node::new();
+    let mut runs = Vec::new();
+    let mut readers = Vec::new();
+    for _ in 0..RUNS {
+        let (run, held) = ready_run(&node, 1).await;
+        for _ in 0..CLIENTS {
+            readers.push(Reader::open(&node, run, 0).await);
+        }
+        runs.push(held);
+    }
+    let all = async |readers: &mut Vec<Reader>, expected: &[Frame]| {
+        for reader in readers.iter_mut() {
+            let mut frames = reader.next().await.expect("open");
+            frames.retain(|frame| *frame != Frame::Beat);
+            assert_eq!(frames, expected);
+        }
+    };
+    all(&mut readers, &[Frame::Step(1)]).await;
+    for held in &mut runs {
+        held.commit(&node, 1, Rest::Keep).await;
+        held.tell(&node, 2..=2).await;
+    }
+    all(&mut readers, &[Frame::Step(2)]).await;
+    // Announced to nobody.
+    for held in &mut runs {
+        held.commit(&node, 1, Rest::Keep).await;
+    }
+    let streams = node.state.streams().clone();
+    assert_eq!(
+        streams.quiet.len(),
+        RUNS,
+        "one entry per run, however many clients"
+    );
+    streams.sweep(true).await.expect("sweep");
+    all(&mut readers, &[Frame::Step(3)]).await;
+    for held in &mut runs {
+        held.commit(&node, 0, Rest::Terminal).await;
+        held.end(&node).await;
+    }
+    all(&mut readers, &[Frame::Done(3)]).await;
+    drop(readers);
+    assert!(streams.quiet.is_empty());
 }

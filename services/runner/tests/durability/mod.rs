@@ -2,7 +2,11 @@
 
 mod batch;
 mod crash;
+mod drain;
+mod fairness;
+mod memory;
 mod poison;
+mod pools;
 mod races;
 mod script;
 mod trees;

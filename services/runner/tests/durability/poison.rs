@@ -10,7 +10,7 @@ use super::{Place, process, with_slots};
 use crate::support::{
     Embedded, Setup,
     faults::Faults,
-    flow::{answer, line, line_to, model},
+    flow::{answer, emit, line, line_to, model, subflow},
     output,
 };
 
@@ -132,7 +132,7 @@ async fn a_store_that_comes_back_finds_its_runs_moving() {
     place.model.called(1).await;
     faults.set_away(true);
     place.model.gate.add_permits(2);
-    // The commit of the result fails, and so does the first attempt to give the run back.
+    // The commit of the result fails, and so does its first repeat.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     while faults.refused() < 2 {
         assert!(tokio::time::Instant::now() < deadline, "nobody tried to write");
@@ -140,11 +140,37 @@ async fn a_store_that_comes_back_finds_its_runs_moving() {
     }
     faults.set_away(false);
     assert_eq!(gateway.ended(run).await.columns.status, RunStatus::Completed);
-    assert_eq!(
-        place.model.attempts(),
-        [1, 2, 1],
-        "the lost result was asked for again"
-    );
+    assert_eq!(place.model.attempts(), [1, 1], "the result was kept meanwhile");
+    gateway.stop().await;
+}
+
+/// A store that cannot be asked for a moment is not the flow's fault: the step is made later.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_in_the_middle_of_a_step_fails_nothing() {
+    let place = Place::new();
+    let faults = Arc::new(Faults::default());
+    let gateway = place
+        .gateway(Setup {
+            faults: Some(faults.clone()),
+            ..place.setup()
+        })
+        .await;
+    let flows = [
+        (
+            "main",
+            line(vec![model("l", "gate"), subflow("s", "below"), emit("e", "news")]),
+        ),
+        ("below", line(vec![answer("a", "hello")])),
+    ];
+    gateway.install(&flows).await;
+    let run = gateway.run("main", json!({})).await;
+    place.model.called(1).await;
+    faults.blind(3);
+    place.model.gate.add_permits(1);
+    assert_eq!(gateway.ended(run).await.columns.status, RunStatus::Completed);
+    assert!(faults.sees_again(), "nobody asked the store");
+    assert_eq!(gateway.children(run, 1).await.len(), 1);
+    assert_eq!(place.model.attempts(), [1], "the result was kept meanwhile");
     gateway.stop().await;
 }
 

@@ -8,9 +8,12 @@ use std::sync::{
 use ag_store::{
     ArtifactFilter, ArtifactIndex, ArtifactRow, Beat, CandidateQuery, Claim, CommandRow, CommandStore,
     Commit, CommitOutcome, Document, DocumentKind, Documents, LedgerPage, Listener, Mail, NewCommand,
-    NewSession, OwnerRow, OwnerStore, Planes, PostOutcome, PutMode, PutOutcome, RelatedRun, Result,
+    NewSession, OwnerRow, OwnerStore, Planes, PoolLoad, PostOutcome, PutMode, PutOutcome, RelatedRun, Result,
     RunFilter, RunListRow, RunReads, RunRow, RunStore, Start, StartOutcome, Store, StoreError, Sweep, Tail,
     Woken,
+};
+use ag_store::{
+    AssertionFilter, AssertionOrder, MemoryStore, StoredAssertion, StoredSpanEntry, StoredVector,
 };
 use ag_store_sqlite::SqliteStore;
 use ag_types::{PlaneId, PlaneKey, RunId, RunKey, SessionId, SystemScope, TenantScope};
@@ -27,6 +30,8 @@ pub(crate) struct Faults {
     dead: AtomicBool,
     /// While set, writes fail and are not applied.
     away: AtomicBool,
+    /// So many reads that steps make still fail.
+    blind: AtomicUsize,
     refused: AtomicUsize,
 }
 
@@ -45,6 +50,28 @@ impl Faults {
 
     pub(crate) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// The next reads of steps (registry, listeners) fail.
+    pub(crate) fn blind(&self, reads: usize) {
+        self.blind.store(reads, Ordering::SeqCst);
+    }
+
+    /// Whether all of those have happened.
+    pub(crate) fn sees_again(&self) -> bool {
+        self.blind.load(Ordering::SeqCst) == 0
+    }
+
+    /// A read that a step makes.
+    async fn look<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let one_less = |left: usize| left.checked_sub(1);
+        let blind = self
+            .blind
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+        if blind.is_ok() {
+            return Err(StoreError::Unavailable("blind".to_owned()));
+        }
+        self.read(call).await
     }
 
     /// Writes refused so far.
@@ -152,6 +179,9 @@ impl RunStore for FaultyStore {
     async fn beat(&self, scope: &SystemScope, session: SessionId, pool: &str) -> Result<Beat> {
         self.faults.read(self.inner.beat(scope, session, pool)).await
     }
+    async fn pools(&self, scope: &SystemScope) -> Result<Vec<PoolLoad>> {
+        self.faults.read(self.inner.pools(scope)).await
+    }
     async fn sweep(&self, scope: &SystemScope, sweep: Sweep) -> Result<Vec<Woken>> {
         self.faults.write(self.inner.sweep(scope, sweep)).await
     }
@@ -202,7 +232,7 @@ impl RunReads for FaultyStore {
         self.faults.read(self.inner.tails(scope, keys)).await
     }
     async fn listeners(&self, scope: &TenantScope, wait_key: &str) -> Result<Vec<Listener>> {
-        self.faults.read(self.inner.listeners(scope, wait_key)).await
+        self.faults.look(self.inner.listeners(scope, wait_key)).await
     }
     async fn session_listeners(
         &self,
@@ -229,7 +259,7 @@ impl CommandStore for FaultyStore {
 #[async_trait]
 impl Documents for FaultyStore {
     async fn generation(&self, scope: &TenantScope) -> Result<i64> {
-        self.faults.read(self.inner.generation(scope)).await
+        self.faults.look(self.inner.generation(scope)).await
     }
     async fn document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<Option<Document>> {
         self.faults.read(self.inner.document(scope, kind, id)).await
@@ -280,6 +310,9 @@ impl ArtifactIndex for FaultyStore {
             .write(self.inner.delete_artifacts_of(scope, run_ids))
             .await
     }
+    async fn blobs_in_use(&self, scope: &TenantScope, blob_ids: &[String]) -> Result<Vec<String>> {
+        self.faults.read(self.inner.blobs_in_use(scope, blob_ids)).await
+    }
 }
 
 #[async_trait]
@@ -302,5 +335,44 @@ impl Planes for FaultyStore {
     }
     async fn planes(&self, scope: &SystemScope) -> Result<Vec<TenantScope>> {
         self.faults.read(self.inner.planes(scope)).await
+    }
+}
+
+#[async_trait]
+impl MemoryStore for FaultyStore {
+    async fn spans(&self, scope: &TenantScope, owner_id: &str) -> Result<Vec<StoredSpanEntry>> {
+        self.faults.read(self.inner.spans(scope, owner_id)).await
+    }
+    async fn spans_by_id(&self, scope: &TenantScope, span_ids: &[String]) -> Result<Vec<StoredSpanEntry>> {
+        self.faults.read(self.inner.spans_by_id(scope, span_ids)).await
+    }
+    async fn assertions(
+        &self,
+        scope: &TenantScope,
+        filter: &AssertionFilter,
+        order: AssertionOrder,
+        limit: usize,
+    ) -> Result<Vec<StoredAssertion>> {
+        self.faults
+            .read(self.inner.assertions(scope, filter, order, limit))
+            .await
+    }
+    async fn assertion_vectors(
+        &self,
+        scope: &TenantScope,
+        filter: &AssertionFilter,
+        model: &str,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredVector>> {
+        self.faults
+            .read(self.inner.assertion_vectors(scope, filter, model, after, limit))
+            .await
+    }
+    async fn assertions_at(&self, scope: &TenantScope, seqs: &[i64]) -> Result<Vec<StoredAssertion>> {
+        self.faults.read(self.inner.assertions_at(scope, seqs)).await
+    }
+    async fn has_assertions(&self, scope: &TenantScope) -> Result<bool> {
+        self.faults.read(self.inner.has_assertions(scope)).await
     }
 }

@@ -9,7 +9,11 @@ use std::{sync::Arc, time::Duration};
 
 use ag_artifacts::{BlobStore, MemoryBlobs};
 use ag_bundles::{Limits, Package};
-use ag_effects::{EffectCtx, EffectRegistry, Host, HostQuestion, Tools, ToolsDone};
+use ag_effects::{
+    EffectCtx, EffectRegistry, Host, HostQuestion, Tools, ToolsDone,
+    memory::{self, MemoryOwners, MemoryParts},
+    routes::{CapabilityRoutes, ModelResolver, RouteLevels},
+};
 use ag_engine::{
     Deps, LocalRunner, ModelDefaults, ModelLimits, RunSettings, StartRequest, Starter, TickLimits, Workflows,
     commands::{CommandError, CommandReceipt, CommandRequest},
@@ -18,10 +22,12 @@ use ag_engine::{
 };
 use ag_kernel::{Exception, ToolCatalogue, Workflow};
 use ag_messaging::local::{LocalBell, LocalFeed};
-use ag_runner::{LocalSlots, Runner, RunnerOptions};
-use ag_store::{CommandRow, Document, DocumentKind, PutMode, RunReads as _, RunRow, Store, StoreError};
+use ag_providers::{CapabilityTable, ProviderClient, ProviderDirectory, ProviderError, ProviderQuery};
+use ag_runner::{Company, LocalSlots, Runner, RunnerOptions};
+use ag_store::{CommandRow, Document, DocumentKind, PutMode, RunRow, Store, StoreError};
 use ag_store_sqlite::{SqliteOptions, SqliteStore};
-use ag_types::{EffectKind, Object, RunId, SystemClock, SystemIds, TenantScope, Wait};
+use ag_types::{Clock, EffectKind, Object, RunId, SystemClock, SystemIds, TenantScope, Wait};
+use ag_visualflow::NodeCatalogue;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -67,6 +73,26 @@ impl Tools for NoTools {
     }
 }
 
+struct NoProviders;
+#[async_trait]
+impl ProviderDirectory for NoProviders {
+    async fn resolve(&self, query: ProviderQuery<'_>) -> Result<ProviderClient, ProviderError> {
+        Err(ag_providers::unknown_provider(query.provider))
+    }
+}
+
+/// Memory without models: nothing is summarised or embedded.
+fn memory_parts(store: &Arc<dyn Store>) -> MemoryParts {
+    let table = Arc::new(CapabilityTable::built_in());
+    let levels = RouteLevels::Single;
+    let routes = CapabilityRoutes::new(store.clone(), table, Arc::new(SystemClock), levels, None);
+    MemoryParts {
+        owners: MemoryOwners::default(),
+        vocabulary: memory::kg::Vocabulary::default(),
+        resolver: ModelResolver::new(Arc::new(routes), Arc::new(NoProviders)),
+    }
+}
+
 struct NoCatalogue;
 impl ToolCatalogue for NoCatalogue {
     fn spec(&self, _: &str) -> Option<Value> {
@@ -89,14 +115,17 @@ pub(crate) struct Setup {
     /// Workflows that are code.
     pub(crate) natives: Vec<(&'static str, Arc<dyn Workflow>)>,
     pub(crate) runner: RunnerOptions,
+    /// Node types that the runner knows; those who start runs know all.
+    pub(crate) runner_catalogue: Option<Arc<dyn NodeCatalogue>>,
 }
 
 /// A running embedded gateway.
 pub(crate) struct Embedded {
     pub(crate) deps: Arc<Deps>,
     pub(crate) starter: Arc<Starter>,
+    pub(crate) runner: Arc<Runner>,
     pub(crate) scope: TenantScope,
-    store: Arc<SqliteStore>,
+    store: Option<Arc<SqliteStore>>,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
     commands: std::sync::atomic::AtomicU64,
@@ -116,12 +145,26 @@ impl Embedded {
     pub(crate) async fn over(
         sqlite: Arc<SqliteStore>,
         blobs: Arc<MemoryBlobs>,
-        setup: Setup,
+        mut setup: Setup,
     ) -> Result<Self, StoreError> {
-        let store: Arc<dyn Store> = match setup.faults {
+        let store: Arc<dyn Store> = match setup.faults.take() {
             Some(faults) => Arc::new(faults::FaultyStore::new(sqlite.clone(), faults)),
             None => sqlite.clone(),
         };
+        let gateway = Self::on(store, Arc::new(SystemClock), blobs, setup).await?;
+        Ok(Self {
+            store: Some(sqlite),
+            ..gateway
+        })
+    }
+
+    /// A gateway over any store and clock. Only a runner that is alone takes the first ticks of starts.
+    pub(crate) async fn on(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        blobs: Arc<MemoryBlobs>,
+        setup: Setup,
+    ) -> Result<Self, StoreError> {
         let blobs: Arc<dyn BlobStore> = blobs;
         let defaults: Arc<dyn ModelDefaults> = Arc::new(Defaults);
         let effects = EffectRegistry::default()
@@ -131,6 +174,7 @@ impl Embedded {
             )
             .with(EffectKind::EmitEvent, Arc::new(handlers::EmitEvent))
             .with(EffectKind::VarsQuery, Arc::new(handlers::VarsQuery));
+        let effects = memory::register(effects, memory_parts(&store));
         let effects = match setup.model {
             Some(model) => effects.with(EffectKind::LlmCall, model),
             None => effects,
@@ -139,62 +183,93 @@ impl Embedded {
             Some(tools) => (effects.with(EffectKind::ToolCalls, tools.clone()), tools),
             None => (effects, Arc::new(NoTools)),
         };
-        let mut workflows = Workflows::new(
-            store.clone(),
-            blobs.clone(),
-            Arc::new(ag_nodes::Registry),
-            Arc::new(ag_agents::ReactAgent),
-            Limits::default(),
-        );
-        for (id, native) in setup.natives {
-            workflows = workflows.with_native(id, native);
-        }
+        let workflows = |catalogue: Arc<dyn NodeCatalogue>| {
+            let workflows = Workflows::new(
+                store.clone(),
+                blobs.clone(),
+                catalogue,
+                Arc::new(ag_agents::ReactAgent),
+                Limits::default(),
+            );
+            let natives = setup.natives.iter().cloned();
+            natives.fold(workflows, |workflows, (id, native)| {
+                workflows.with_native(id, native)
+            })
+        };
+        let known = workflows(Arc::new(ag_nodes::Registry));
+        let runners = setup.runner_catalogue.map(workflows);
         let deps = Arc::new(Deps {
-            store,
-            blobs,
+            store: store.clone(),
+            blobs: blobs.clone(),
             bell: Arc::new(LocalBell::default()),
             feed: Arc::new(LocalFeed::default()),
             effects,
             tools,
             host: Arc::new(NoHost),
-            workflows: Arc::new(workflows),
+            workflows: Arc::new(known),
             catalogue: Arc::new(NoCatalogue),
-            clock: Arc::new(SystemClock),
+            clock,
             ids: Arc::new(SystemIds),
             limits: TickLimits::default(),
             zone: jiff::tz::TimeZone::UTC,
             locale: "en_US".to_owned(),
         });
-        let runner = Runner::new(deps.clone(), setup.runner);
+        let alone = setup.runner.company == Company::Alone;
+        let runner_deps = match runners {
+            Some(workflows) => Arc::new(Deps {
+                workflows: Arc::new(workflows),
+                ..(*deps).clone()
+            }),
+            None => deps.clone(),
+        };
+        let runner = Runner::new(runner_deps, setup.runner);
         runner.open().await?;
-        let local: Arc<dyn LocalRunner> = Arc::new(LocalSlots(runner.clone()));
+        let local = alone.then(|| Arc::new(LocalSlots(runner.clone())) as Arc<dyn LocalRunner>);
         let starter = Arc::new(Starter::new(
             deps.clone(),
             defaults,
             RunSettings::default(),
-            Some(local),
+            local,
         ));
         let shutdown = CancellationToken::new();
         let task = tokio::spawn({
-            let shutdown = shutdown.clone();
+            let (runner, shutdown) = (runner.clone(), shutdown.clone());
             async move { runner.run(shutdown).await }
         });
         Ok(Self {
             deps,
             starter,
+            runner,
             scope: TenantScope::root(),
-            store: sqlite,
+            store: None,
             shutdown,
             task,
             commands: 0.into(),
         })
     }
 
+    /// A further runner over the same store, which knows all node types.
+    pub(crate) async fn join(&self, options: RunnerOptions) -> Joined {
+        let runner = Runner::new(self.deps.clone(), options);
+        runner.open().await.expect("session");
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move { runner.run(shutdown).await }
+        });
+        Joined { shutdown, task }
+    }
+
     /// Installs flows as one bundle `b@1.0.0`; the first is the entry.
     pub(crate) async fn install(&self, flows: &[(&str, Value)]) {
+        self.install_in(&self.scope, &json!({}), flows).await;
+    }
+
+    /// The same in any plane, with metadata of the manifest.
+    pub(crate) async fn install_in(&self, scope: &TenantScope, metadata: &Value, flows: &[(&str, Value)]) {
         let mut manifest = json!({
             "bundle_format_version": "1", "bundle_id": "b", "bundle_version": "1.0.0", "created_at": "",
-            "entrypoints": [], "default_entrypoint": flows[0].0, "flows": {},
+            "entrypoints": [], "default_entrypoint": flows[0].0, "flows": {}, "metadata": metadata,
         });
         let mut files = std::collections::BTreeMap::new();
         for (id, flow) in flows {
@@ -221,10 +296,10 @@ impl Embedded {
             .workflows
             .check(&package.load().expect("load"))
             .expect("compile");
-        let scope = ag_effects::artifacts::blob_scope(&self.scope);
+        let blobs = ag_effects::artifacts::blob_scope(scope);
         self.deps
             .blobs
-            .put(&scope, package.bytes().clone())
+            .put(&blobs, package.bytes().clone())
             .await
             .expect("blob");
         let record = BundleRecord {
@@ -240,19 +315,23 @@ impl Embedded {
         };
         self.deps
             .store
-            .put_document(&self.scope, DocumentKind::Bundle, document, PutMode::Upsert)
+            .put_document(scope, DocumentKind::Bundle, document, PutMode::Upsert)
             .await
             .expect("register");
     }
 
     pub(crate) async fn run(&self, flow: &str, input: Value) -> RunId {
+        self.run_in(&self.scope, flow, input).await
+    }
+
+    pub(crate) async fn run_in(&self, scope: &TenantScope, flow: &str, input: Value) -> RunId {
         let vars: Object = input.as_object().cloned().unwrap_or_default();
         let request = StartRequest {
             flow_id: Some(format!("b:{flow}")),
             vars,
             ..StartRequest::default()
         };
-        self.starter.start(&self.scope, request).await.expect("start")
+        self.starter.start(scope, request).await.expect("start")
     }
 
     pub(crate) async fn row(&self, run: RunId) -> RunRow {
@@ -365,6 +444,7 @@ impl Embedded {
     /// `node:status(type)` of every record.
     pub(crate) async fn ledger(&self, run: RunId) -> Vec<String> {
         let page = self
+            .deps
             .store
             .ledger(&self.scope, run, 0, 10_000)
             .await
@@ -374,7 +454,7 @@ impl Embedded {
     }
 
     pub(crate) fn sqlite(&self) -> &SqliteStore {
-        &self.store
+        self.store.as_deref().expect("a gateway over SQLite")
     }
 
     pub(crate) async fn stop(self) {
@@ -382,7 +462,23 @@ impl Embedded {
         self.task.await.expect("runner");
         drop(self.starter);
         drop(self.deps);
-        self.store.close().await.expect("clean shutdown");
+        drop(self.runner);
+        if let Some(store) = self.store {
+            store.close().await.expect("clean shutdown");
+        }
+    }
+}
+
+/// A further runner.
+pub(crate) struct Joined {
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Joined {
+    pub(crate) async fn leave(self) {
+        self.shutdown.cancel();
+        self.task.await.expect("runner");
     }
 }
 

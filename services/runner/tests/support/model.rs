@@ -19,7 +19,7 @@ pub(crate) struct Call {
 }
 
 /// Prompts: `panic` panics while [`Model::tame`] was not called, `hang` never answers until then, `gate` waits for a
-/// permit of [`Model::gate`]; anything else is answered at once.
+/// permit of [`Model::gate`], `block` holds its thread until [`Model::unblock`]; anything else is answered at once.
 pub(crate) struct Model {
     calls: Mutex<Vec<Call>>,
     pub(crate) generation: AtomicUsize,
@@ -27,6 +27,8 @@ pub(crate) struct Model {
     dropped: AtomicUsize,
     changed: Notify,
     pub(crate) gate: Semaphore,
+    /// Ends `block`.
+    blocked: (std::sync::Mutex<bool>, std::sync::Condvar),
     tame: AtomicBool,
 }
 
@@ -38,6 +40,7 @@ impl Default for Model {
             dropped: AtomicUsize::new(0),
             changed: Notify::new(),
             gate: Semaphore::new(0),
+            blocked: Default::default(),
             tame: AtomicBool::new(false),
         }
     }
@@ -65,6 +68,25 @@ impl Model {
     /// Returns once `wanted` calls have been dropped.
     pub(crate) async fn dropped(&self, wanted: usize) {
         self.until(|| self.dropped.load(Ordering::SeqCst) >= wanted).await;
+    }
+
+    /// Lets blocked calls go on.
+    pub(crate) fn unblock(&self) {
+        *self.blocked.0.lock().expect("no panic meanwhile") = true;
+        self.blocked.1.notify_all();
+    }
+
+    /// Deaf to everything, as a library that blocks is.
+    fn block(&self) {
+        let open = self.blocked.0.lock().expect("no panic meanwhile");
+        let waited = self
+            .blocked
+            .1
+            .wait_timeout_while(open, super::DEADLINE, |open| !*open);
+        assert!(
+            !waited.expect("no panic meanwhile").1.timed_out(),
+            "nobody unblocked the call"
+        );
     }
 
     async fn until(&self, done: impl Fn() -> bool) {
@@ -127,6 +149,7 @@ impl EffectHandler for Model {
             _ if self.tame.load(Ordering::SeqCst) => {}
             "panic" => panic!("scripted panic of a handler"),
             "hang" => std::future::pending().await,
+            "block" => self.block(),
             "gate" => self.gate.acquire().await.expect("gate").forget(),
             _ => tokio::task::yield_now().await,
         }

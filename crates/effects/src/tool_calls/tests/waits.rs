@@ -25,7 +25,7 @@ async fn the_mode_decides_over_the_whole_batch() {
             let found = match answer.outcome {
                 Outcome::Done { .. } => "done",
                 Outcome::Waiting(wait) => wait.reason.as_str(),
-                Outcome::Failed(error) => panic!("{error}"),
+                other => panic!("{other:?}"),
             };
             assert_eq!(found, expected, "{mode:?} {calls}");
         }
@@ -49,7 +49,7 @@ async fn an_approval_runs_the_stored_calls() {
     assert_eq!(
         wait.details,
         Some(json!({"mode": "approval_required", "tool_calls": [stored],
-            "executor": {"kind": "tool_approval", "policy": ToolMode::Approval.policy()}}))
+            "executor": {"kind": "tool_approval", "policy": ToolMode::Approval.policy(&[])}}))
     );
     assert_eq!(
         (wait.reason, wait.resume_to_node.as_deref()),
@@ -164,7 +164,7 @@ async fn outside_results_are_merged_and_refused_calls_become_evidence() {
         Some(32)
     );
     assert_eq!(state["results"][1], outside);
-    assert_eq!((done.artifacts.len(), done.changes.len()), (1, 1));
+    assert_eq!((done.artifacts.len(), done.memory.len()), (1, 1));
 }
 
 #[tokio::test]

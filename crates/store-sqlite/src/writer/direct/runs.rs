@@ -64,10 +64,14 @@ pub(super) fn purge(db: &Db, plane: PlaneId, runs: &[RunId]) -> Result<Answer> {
             .into_iter()
             .map(|count| u64::try_from(count).unwrap_or(0))
             .sum::<u64>();
-        commands += rows(db.execute(
-            "DELETE FROM commands WHERE plane_id = ? AND run_id = ?",
-            &[plane.into(), run.to_string().into()],
-        )?);
+        let owner = [plane.into(), run.to_string().into()];
+        for statement in [
+            "DELETE FROM memory_spans WHERE plane_id = ? AND owner_id = ?",
+            "DELETE FROM kg_assertions WHERE plane_id = ? AND owner_id = ?",
+        ] {
+            db.execute(statement, &owner)?;
+        }
+        commands += rows(db.execute("DELETE FROM commands WHERE plane_id = ? AND run_id = ?", &owner)?);
         count += rows(db.execute("DELETE FROM runs WHERE run_id = ? AND plane_id = ?", &key)?);
     }
     Ok(Answer::Purged(count, records, commands))

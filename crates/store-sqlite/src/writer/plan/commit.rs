@@ -69,6 +69,7 @@ impl Plan {
         }
         self.owners(plane, &commit.owners);
         self.artifacts(plane, &commit.artifacts);
+        self.memory(plane, &commit.memory);
         for (command_id, outcome) in &commit.outcomes {
             self.writes.add(
                 Statement::Outcome,

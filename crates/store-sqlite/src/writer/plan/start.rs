@@ -38,6 +38,7 @@ impl Plan {
         }
         self.owners(plane, &start.owners);
         self.artifacts(plane, &start.artifacts);
+        self.memory(plane, &start.memory);
         for mail in &start.mail {
             let command_id = mail.command_id.as_ref().map(Value::from);
             let letter = Letter {

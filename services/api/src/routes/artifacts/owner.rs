@@ -9,16 +9,16 @@ use crate::{ApiError, ApiResult, CallContext};
 const SESSION_MEMORY: &str = "session_memory_";
 
 /// A run or an owner of session files.
-pub(super) struct Owner {
-    pub(super) id: String,
-    pub(super) session_id: Option<String>,
+pub(in crate::routes) struct Owner {
+    pub(in crate::routes) id: String,
+    pub(in crate::routes) session_id: Option<String>,
 }
 
 /// What a `run_id` of a path means. The owner of a session's files is made where it is missing.
 ///
 /// # Errors
 /// 404 `Run '<id>' not found`.
-pub(super) async fn owner(ctx: &CallContext, run_id: &str) -> ApiResult<Owner> {
+pub(in crate::routes) async fn owner(ctx: &CallContext, run_id: &str) -> ApiResult<Owner> {
     if let Ok(id) = run_id.parse::<RunId>() {
         let run = ctx
             .store()

@@ -117,13 +117,13 @@ fn bundle(id: &str, version: &str) -> Vec<u8> {
     ])
 }
 
-async fn upload(node: &Node, id: &str, version: &str, fields: &[(&str, &str)]) -> Answer {
+pub(super) async fn upload(node: &Node, id: &str, version: &str, fields: &[(&str, &str)]) -> Answer {
     let bytes = bundle(id, version);
     node.send(form(UPLOAD, fields, Some(("b.flow", "application/zip", &bytes))))
         .await
 }
 
-fn ids(answer: &Answer) -> Vec<String> {
+pub(super) fn ids(answer: &Answer) -> Vec<String> {
     let items = answer.json()["items"].as_array().cloned().unwrap_or_default();
     items
         .iter()

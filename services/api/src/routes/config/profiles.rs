@@ -91,8 +91,8 @@ impl Profile {
     }
 
     /// What a sealed key is bound to: moved to another row it does not open.
-    fn seal_context(plane: PlaneId, id: &str) -> String {
-        format!("endpoint_profile/{}/{id}", plane.0)
+    fn seal_context(home: &TenantScope, id: &str) -> String {
+        ag_auth::endpoint_profile_context(&home.key.tenant_id, &home.key.runtime_id, id)
     }
 
     fn set_key(&mut self, sealed: Option<(String, &SecretString)>) {

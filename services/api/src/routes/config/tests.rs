@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::routes::testing::{Keys, modelled, scripted};
 use ag_providers::{EndpointOrigin, ProviderError, UpstreamFailure, fake::Step};
+use ag_store::DocumentKind;
 
 const DEFAULTS: &str = "/api/gateway/config/capability-defaults";
 const PROFILES: &str = "/api/gateway/config/provider-endpoint-profiles";
@@ -89,8 +90,22 @@ async fn connections() {
     );
     // First digits of sha256("sk-1").
     assert_eq!(profile["api_key_fingerprint"].as_str().map(str::len), Some(16));
+    let stored = node
+        .store
+        .document(&node.scope, DocumentKind::EndpointProfile, "t.1")
+        .await;
+    let stored = stored.expect("readable").expect("stored").body;
+    let sealed: Value = serde_json::from_str(&stored).expect("JSON");
+    let sealed = sealed["sealed_api_key"]
+        .as_str()
+        .expect("a sealed key")
+        .to_owned();
     assert!(
-        !saved.to_string().contains("sk-1") && !saved.to_string().contains("1-ks"),
+        sealed.starts_with("v1.") && !stored.contains("sk-1"),
+        "encrypted at rest"
+    );
+    assert!(
+        !saved.to_string().contains("sk-1") && !saved.to_string().contains(&sealed),
         "neither the key nor its seal"
     );
     let kept = node

@@ -17,6 +17,24 @@ static BUILT_IN: LazyLock<Object> = LazyLock::new(|| {
         .expect("the registry is part of this crate and covered by its tests")
 });
 
+/// The registry whose predicates statements may use, as `GET /semantics` shows it: a configured file that can be read,
+/// else the built-in one.
+pub fn predicates_registry(config: &ag_config::Config) -> Value {
+    let built_in = || Value::Object(BUILT_IN.clone());
+    let Some(path) = config.providers.get(REGISTRY_PATH) else {
+        return built_in();
+    };
+    let read = std::fs::read(path)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
+        .filter(|registry| registry.get("predicates").is_some_and(Value::is_array));
+    read.unwrap_or_else(|| {
+        // The path is the operator's; it is shown to nobody else.
+        tracing::warn!("the configured semantics registry is not usable; the built-in one is in force");
+        built_in()
+    })
+}
+
 pub(super) async fn get_semantics(ctx: CallContext) -> ApiResult<Json<Object>> {
     let registry = match ctx.state().config().providers.get(REGISTRY_PATH) {
         None => BUILT_IN.clone(),

@@ -1,7 +1,7 @@
 //! `GET /discovery/tools`.
 
 use ag_config::{StoreBackend, ToolMode};
-use ag_tools::catalogue;
+use ag_tools::{SourcedTool, Toolbox, catalogue};
 use axum::Json;
 use serde::Serialize;
 use serde_json::Value;
@@ -28,7 +28,16 @@ pub(super) async fn list_tools(ctx: CallContext) -> Json<Tools> {
     })
 }
 
-/// Commands exist where runner and API are one process; on a cluster a pool has to ask for them.
+/// The tools of this node, as an extension of its state.
+#[derive(Clone)]
+pub struct ToolServices(pub Toolbox);
+
+/// Commands exist where runner and API are one process; on a cluster a pool has to ask for them. Tools of tool servers
+/// follow ours.
 pub(super) fn items(state: &AppState) -> Vec<Value> {
-    catalogue::discovery(state.config().store_backend() == StoreBackend::Sqlite)
+    let mut items = catalogue::discovery(state.config().store_backend() == StoreBackend::Sqlite);
+    if let Some(services) = state.extension::<ToolServices>() {
+        items.extend(services.0.sourced().iter().map(SourcedTool::discovery));
+    }
+    items
 }

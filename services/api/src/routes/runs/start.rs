@@ -90,6 +90,7 @@ pub(super) async fn start_run(
         session_id,
         owners,
         key,
+        pool: None,
     };
     let run = ctx.start(request).await?;
     count_start();

@@ -121,7 +121,7 @@ async fn resolve(
     let provider = match found.filter(|_| request.base_url.is_some()) {
         None => provider,
         Some(Found { profile, home }) => {
-            let context = Profile::seal_context(home.plane, &profile.id);
+            let context = Profile::seal_context(home, &profile.id);
             let stored = || {
                 services
                     .secrets

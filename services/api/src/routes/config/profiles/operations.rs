@@ -263,7 +263,7 @@ fn store_key(
         .extension::<ModelServices>()
         .and_then(|services| services.secrets.clone());
     let secrets = secrets.ok_or_else(|| ApiError::not_implemented(NO_ENCRYPTION))?;
-    let sealed = secrets.seal(key, &Profile::seal_context(home.plane, &profile.id));
+    let sealed = secrets.seal(key, &Profile::seal_context(home, &profile.id));
     let sealed = sealed.map_err(|error| ApiError::internal("sealing a key", &error))?;
     profile.set_key(Some((sealed, key)));
     Ok(())

@@ -58,7 +58,7 @@ impl EndpointProfiles for StoredProfiles {
             (None, _) => None,
             (Some(_), None) => return Err(no_key(&profile)),
             (Some(sealed), Some(secrets)) => {
-                let context = Profile::seal_context(found.home.plane, &profile.id);
+                let context = Profile::seal_context(&found.home, &profile.id);
                 Some(secrets.open(sealed, &context).map_err(|_| no_key(&profile))?)
             }
         };
@@ -124,7 +124,7 @@ mod tests {
             (&a, "both", "user", "http://a"),
         ];
         for (scope, id, kind, url) in rows {
-            let context = Profile::seal_context(scope.plane, id);
+            let context = Profile::seal_context(scope, id);
             let body = json!({"id": id, "display_name": id, "provider_family": "vllm", "base_url": url, "scope": kind,
                 "enabled": true, "created_at": "", "updated_at": "", "sealed_api_key": format!("{context}|yek")});
             let document = Document {

@@ -1,0 +1,125 @@
+//! One connection through the proxy.
+
+use std::{net::SocketAddr, sync::atomic::Ordering, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{Clients, Direction, State, reset};
+
+const CHUNK: usize = 16 * 1024;
+/// Pieces under way in one direction; then the sender has to wait, as for a full network.
+const UNDER_WAY: usize = 64;
+
+type Changes = watch::Receiver<State>;
+
+pub(super) struct Connection {
+    pub(super) target: SocketAddr,
+    pub(super) generation: u64,
+    pub(super) changes: Changes,
+    pub(super) client: OpenClient,
+}
+
+/// Counts a client until it ends its side.
+pub(super) struct OpenClient(Clients);
+
+impl OpenClient {
+    pub(super) fn new(clients: &Clients) -> Self {
+        clients.fetch_add(1, Ordering::SeqCst);
+        Self(clients.clone())
+    }
+}
+
+impl Drop for OpenClient {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Connection {
+    pub(super) async fn serve(self, mut client: TcpStream) {
+        let changes = &self.changes;
+        // A partition holds the first packet too.
+        passes(changes, Direction::ToServer).await;
+        let Ok(mut server) = TcpStream::connect(self.target).await else {
+            return reset(client);
+        };
+        // Small requests and their answers must not wait for each other.
+        let _ = client.set_nodelay(true).and_then(|()| server.set_nodelay(true));
+        {
+            let (client_in, client_out) = client.split();
+            let (server_in, server_out) = server.split();
+            let open = self.client;
+            let to_server = async {
+                pump(client_in, server_out, Direction::ToServer, changes, || drop(open)).await;
+            };
+            let to_client = pump(server_in, client_out, Direction::ToClient, changes, || ());
+            tokio::select! {
+                ((), ()) = async { tokio::join!(to_server, to_client) } => return,
+                () = cut(self.generation, changes.clone()) => {}
+            }
+        }
+        reset(client);
+        reset(server);
+    }
+}
+
+/// Carries one direction until its end of file, which `ended` hears of at once.
+async fn pump(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    direction: Direction,
+    changes: &Changes,
+    ended: impl FnOnce(),
+) {
+    let (sender, mut under_way) = mpsc::channel::<(Instant, Vec<u8>)>(UNDER_WAY);
+    let read = async {
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let n = from.read(&mut buffer).await.unwrap_or(0);
+            let due = Instant::now() + latency(changes);
+            if n == 0 || sender.send((due, buffer[..n].to_vec())).await.is_err() {
+                break;
+            }
+        }
+        drop(sender);
+        ended();
+    };
+    let write = async {
+        while let Some((due, piece)) = under_way.recv().await {
+            sleep_until(due).await;
+            passes(changes, direction).await;
+            if to.write_all(&piece).await.is_err() {
+                return;
+            }
+        }
+        passes(changes, direction).await;
+        // The other side may be gone already.
+        let _ = to.shutdown().await;
+    };
+    tokio::join!(read, write);
+}
+
+fn latency(changes: &Changes) -> Duration {
+    changes.borrow().fault.latency()
+}
+
+/// Returns when nothing holds this direction up.
+async fn passes(changes: &Changes, direction: Direction) {
+    // Fails only if the proxy is gone, and its connections with it.
+    let _ = changes
+        .clone()
+        .wait_for(|state| !state.fault.holds(direction))
+        .await;
+}
+
+async fn cut(generation: u64, mut changes: Changes) {
+    let _ = changes.wait_for(|state| state.generation > generation).await;
+}

@@ -1,0 +1,1 @@
+-- Roles and row-level security are of Postgres: here one process owns the file.

@@ -1,0 +1,1 @@
+//! Checks of what is shipped beside the binary; see `tests/deployment`. This library is empty: a package needs one.

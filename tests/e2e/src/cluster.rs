@@ -1,0 +1,56 @@
+//! A real cluster under the faults of the matrix: API nodes, runners, Postgres, NATS and Redis as processes on this
+//! machine, a fault proxy between each node and each server.
+//!
+//! Two kinds of scenarios share a [`Field`] each:
+//!
+//! - [`faults`]: many runs and readers, and something that breaks meanwhile; a checker decides afterwards whether
+//!   anything was lost, doubled or stranded;
+//! - [`handover`], [`commands`]: few runs, whose holders and calls are known, and a bound on time.
+//!
+//! Every scenario prints one JSON line ([`crate::report`]).
+
+pub mod commands;
+pub mod faults;
+mod field;
+pub mod handover;
+mod nest;
+mod rest;
+mod storm;
+
+pub use field::Field;
+use storm::Storm;
+
+use std::time::Duration;
+
+use crate::report::Report;
+
+/// Everything that can go on does so within this time after the last fault is over.
+pub const RECOVERY: Duration = Duration::from_secs(20);
+
+/// Scenarios whose findings are judged at the end, so that one failure does not hide the next.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    failed: Vec<String>,
+}
+
+impl Verdicts {
+    /// Takes a scenario's result.
+    pub fn add(&mut self, name: &str, report: anyhow::Result<Report>) {
+        match report {
+            Ok(report) if report.pass() => {}
+            Ok(_) => self.failed.push(format!("{name}: see its line")),
+            Err(error) => self.failed.push(format!("{name}: {error:#}")),
+        }
+    }
+
+    /// # Errors
+    /// Any scenario failed.
+    pub fn judge(self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.failed.is_empty(), "{}", self.failed.join("\n"));
+        Ok(())
+    }
+}
+
+fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e3).round() / 1e3
+}

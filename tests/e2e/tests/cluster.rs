@@ -1,0 +1,119 @@
+//! The fault matrix against a real cluster, see `ag_e2e::cluster`. Each scenario prints one JSON line.
+//!
+//! Scenarios share clusters, because starting one takes longer than most of them. The long forms:
+//! `cargo test --release -p ag-e2e --test cluster -- --ignored --nocapture`.
+//! `AG_E2E_ONLY=nats,redis` runs some of a test's scenarios.
+
+use ag_e2e::cluster::{Field, Verdicts, commands, faults, handover};
+use anyhow::Result;
+
+/// Whether a scenario was asked for.
+fn wanted(name: &str) -> bool {
+    std::env::var("AG_E2E_ONLY").map_or(true, |only| only.split(',').any(|part| part == name))
+}
+
+macro_rules! scenarios {
+    ($verdicts:ident: $($name:ident => $run:expr;)+) => {
+        $(if wanted(stringify!($name)) {
+            $verdicts.add(stringify!($name), $run.await);
+        })+
+    };
+}
+
+/// Something breaks under load; nothing is lost, doubled or stranded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn faults_under_load() -> Result<()> {
+    let Some(mut field) = Field::start(2, 2, &[]).await? else {
+        return Ok(());
+    };
+    let field = &mut field;
+    let mut verdicts = Verdicts::default();
+    scenarios! { verdicts:
+        doubled_wake_ups => faults::doubled_wake_ups(field, 40);
+        nats => faults::nats(field);
+        redis => faults::redis(field);
+        postgres_connections => faults::postgres_connections(field, 20);
+        postgres_crash => faults::postgres_crash(field, 2);
+        postgres_absent => faults::postgres_absent(field);
+        rolling_restart => faults::rolling_restart(field);
+        api_crash => faults::api_crash(field);
+        runner_crash => faults::runner_crash(field);
+    }
+    verdicts.judge()
+}
+
+/// Commands race on two nodes; there is one winner, cancels arrive, and both nodes know the same bundles.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn racing_commands() -> Result<()> {
+    let Some(mut field) = Field::start(2, 3, &[]).await? else {
+        return Ok(());
+    };
+    let field = &mut field;
+    let mut verdicts = Verdicts::default();
+    scenarios! { verdicts:
+        same_id => commands::same_id(field, 10);
+        one_winner => commands::one_winner(field, 12);
+        cancels => commands::cancels(field, 4, 10);
+        registry => commands::registry(field, 4);
+    }
+    verdicts.judge()
+}
+
+/// Runners die, freeze and lose the database with runs in their hands.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runners_lose_their_runs() -> Result<()> {
+    let slots = handover::SLOTS.to_string();
+    let env = [("ABSTRACTGATEWAY_RUNNER_SLOTS", slots.as_str())];
+    let Some(mut field) = Field::start(2, 4, &env).await? else {
+        return Ok(());
+    };
+    let field = &mut field;
+    let mut verdicts = Verdicts::default();
+    scenarios! { verdicts:
+        restarted => handover::restarted(field);
+        lost_leases => handover::lost_leases(field);
+    }
+    verdicts.judge()
+}
+
+/// The same faults, for longer, with three runners.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes; run by name"]
+async fn faults_under_load_long() -> Result<()> {
+    let Some(mut field) = Field::start(2, 3, &[]).await? else {
+        return Ok(());
+    };
+    let field = &mut field;
+    field.lengthen(3);
+    let mut verdicts = Verdicts::default();
+    scenarios! { verdicts:
+        doubled_wake_ups => faults::doubled_wake_ups(field, 400);
+        nats => faults::nats(field);
+        redis => faults::redis(field);
+        postgres_connections => faults::postgres_connections(field, 200);
+        postgres_crash => faults::postgres_crash(field, 20);
+        postgres_absent => faults::postgres_absent(field);
+        rolling_restart => faults::rolling_restart(field);
+        api_crash => faults::api_crash(field);
+        runner_crash => faults::runner_crash(field);
+    }
+    verdicts.judge()
+}
+
+/// The same races, many more of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes; run by name"]
+async fn racing_commands_long() -> Result<()> {
+    let Some(mut field) = Field::start(2, 3, &[]).await? else {
+        return Ok(());
+    };
+    let field = &mut field;
+    let mut verdicts = Verdicts::default();
+    scenarios! { verdicts:
+        same_id => commands::same_id(field, 200);
+        one_winner => commands::one_winner(field, 300);
+        cancels => commands::cancels(field, 50, 70);
+        registry => commands::registry(field, 100);
+    }
+    verdicts.judge()
+}
