@@ -66,7 +66,12 @@ step_test() {
   fi
 }
 
+# shellcheck source=scripts/tools.sh
+. scripts/tools.sh
+
 steps=("$@")
+# All of them: the machine is made ready first. Single steps take it as it is.
+[ ${#steps[@]} -gt 0 ] || prepare
 [ ${#steps[@]} -gt 0 ] || steps=(fmt clippy build doc deploy test)
 for step in "${steps[@]}"; do
   case "$step" in

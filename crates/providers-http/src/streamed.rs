@@ -11,11 +11,10 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use crate::errors::{Place, from_transport};
 use crate::events::{EventReader, Framing};
-use crate::transport::Transport;
+use crate::transport::{Exchange, Transport};
 
 /// The answer so far.
 pub trait StreamAssembly: Default + Send {
@@ -43,10 +42,10 @@ pub struct Streamed {
     pub ttft_ms: Option<f64>,
 }
 
-/// A request for a stream.
+/// A request whose answer may come in pieces.
 pub struct StreamRequest<'a> {
-    /// Address.
-    pub url: Url,
+    /// Below the base URL.
+    pub path: &'a str,
     /// JSON body.
     pub body: &'a Value,
     /// Further headers.
@@ -59,23 +58,49 @@ pub struct StreamRequest<'a> {
     pub cancel: &'a CancellationToken,
 }
 
-/// Sends a request and puts its streamed answer together. A server that does not stream is read whole.
+/// Sends a request and reads its answer: in pieces if somebody listens to them, else whole.
 ///
 /// # Errors
 /// As any exchange; a stream that ends before its answer is [`ProviderError::ConnectionLost`].
-pub async fn stream<A: StreamAssembly>(
+pub async fn ask<A: StreamAssembly>(
+    transport: &Transport,
+    request: StreamRequest<'_>,
+    sink: Option<DeltaSink<'_>>,
+) -> Result<Streamed, ProviderError> {
+    if let Some(sink) = sink {
+        return stream::<A>(transport, request, sink).await;
+    }
+    let exchange = Exchange {
+        method: Method::POST,
+        path: request.path,
+        timeout: request.timeout,
+        cancel: request.cancel,
+    };
+    let (raw, headers) = transport
+        .json(exchange, Some(request.body), request.headers)
+        .await?;
+    Ok(Streamed {
+        raw,
+        headers,
+        ttft_ms: None,
+    })
+}
+
+/// Puts a streamed answer together. A server that does not stream is read whole.
+async fn stream<A: StreamAssembly>(
     transport: &Transport,
     request: StreamRequest<'_>,
     sink: DeltaSink<'_>,
 ) -> Result<Streamed, ProviderError> {
     let StreamRequest {
-        url,
+        path,
         body,
         headers,
         framing,
         timeout,
         cancel,
     } = request;
+    let url = transport.url(path);
     let place = transport.place(&url);
     let started = Instant::now();
     let place = &place;

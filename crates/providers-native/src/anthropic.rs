@@ -16,11 +16,10 @@ use ag_providers::{
     CapabilityTable, ChatModel, ChatReply, ChatRequest, ProviderClient, ProviderEndpoint, ProviderError,
 };
 use ag_providers_http::events::Framing;
-use ag_providers_http::streamed::{StreamRequest, Streamed, stream};
-use ag_providers_http::transport::{Exchange, Transport, call_headers, public_url, trace_id};
+use ag_providers_http::streamed::{StreamRequest, ask};
+use ag_providers_http::transport::{Transport, call_headers, public_url, trace_id};
 use ag_providers_http::{Kit, WireAdapter};
 use async_trait::async_trait;
-use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -81,33 +80,15 @@ impl AnthropicChat {
         let url = self.transport.url(PATH);
         let timeout = self.transport.timeout(req.timeout);
         let started = Instant::now();
-        let answer = match sink {
-            None => {
-                let exchange = Exchange {
-                    method: Method::POST,
-                    path: PATH,
-                    timeout,
-                    cancel: &cancel,
-                };
-                let answer = self.transport.json(exchange, Some(&body), headers).await;
-                answer.map(|(raw, headers)| Streamed {
-                    raw,
-                    headers,
-                    ttft_ms: None,
-                })
-            }
-            Some(sink) => {
-                let request = StreamRequest {
-                    url: url.clone(),
-                    body: &body,
-                    headers,
-                    framing: Framing::Events,
-                    timeout,
-                    cancel: &cancel,
-                };
-                stream::<Assembly>(&self.transport, request, sink).await
-            }
+        let request = StreamRequest {
+            path: PATH,
+            body: &body,
+            headers,
+            framing: Framing::Events,
+            timeout,
+            cancel: &cancel,
         };
+        let answer = ask::<Assembly>(&self.transport, request, sink).await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {

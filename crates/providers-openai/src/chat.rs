@@ -6,9 +6,8 @@ use std::time::Instant;
 use ag_providers::ports::DeltaSink;
 use ag_providers::{CapabilityTable, ChatModel, ChatReply, ChatRequest, ProviderError};
 use ag_providers_http::events::Framing;
-use ag_providers_http::streamed::{StreamRequest, Streamed, stream};
+use ag_providers_http::streamed::{StreamRequest, Streamed, ask};
 use async_trait::async_trait;
-use reqwest::Method;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +15,7 @@ use crate::models::{KnownModels, check_name, explain_404};
 use crate::request::{ChatBody, chat_body};
 use crate::response::chat_reply;
 use crate::stream::Assembly;
-use crate::transport::{Exchange, Transport, call_headers, public_url, trace_id};
+use crate::transport::{Transport, call_headers, public_url, trace_id};
 
 const PATH: &str = "chat/completions";
 
@@ -52,33 +51,15 @@ impl OpenAiChat {
         let place = self.transport.place(&url);
         let started = Instant::now();
         let timeout = self.transport.timeout(req.timeout);
-        let answer = match sink {
-            None => {
-                let exchange = Exchange {
-                    method: Method::POST,
-                    path: PATH,
-                    timeout,
-                    cancel: &cancel,
-                };
-                let answer = self.transport.json(exchange, Some(&body), headers).await;
-                answer.map(|(raw, headers)| Streamed {
-                    raw,
-                    headers,
-                    ttft_ms: None,
-                })
-            }
-            Some(sink) => {
-                let request = StreamRequest {
-                    url: url.clone(),
-                    body: &body,
-                    headers,
-                    framing: Framing::Events,
-                    timeout,
-                    cancel: &cancel,
-                };
-                stream::<Assembly>(&self.transport, request, sink).await
-            }
+        let request = StreamRequest {
+            path: PATH,
+            body: &body,
+            headers,
+            framing: Framing::Events,
+            timeout,
+            cancel: &cancel,
         };
+        let answer = ask::<Assembly>(&self.transport, request, sink).await;
         let Streamed {
             raw,
             headers,

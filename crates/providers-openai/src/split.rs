@@ -16,7 +16,7 @@ use ag_providers::{
     ProviderError, ToolChoice, ToolSpec,
 };
 use ag_providers_http::events::Framing;
-use ag_providers_http::streamed::{StreamRequest, Streamed, stream};
+use ag_providers_http::streamed::{StreamRequest, ask};
 use ag_providers_http::{Kit, WireAdapter};
 use async_trait::async_trait;
 use reqwest::Method;
@@ -161,33 +161,15 @@ impl Split {
         trace_headers(&req.trace, &mut headers);
         let url = self.transport.url(PATH);
         let started = Instant::now();
-        let answer = match sink {
-            None => {
-                let exchange = Exchange {
-                    method: Method::POST,
-                    path: PATH,
-                    timeout,
-                    cancel: &cancel,
-                };
-                let (raw, headers) = self.transport.json(exchange, Some(&body), headers).await?;
-                Streamed {
-                    raw,
-                    headers,
-                    ttft_ms: None,
-                }
-            }
-            Some(sink) => {
-                let request = StreamRequest {
-                    url: url.clone(),
-                    body: &body,
-                    headers,
-                    framing: Framing::Events,
-                    timeout,
-                    cancel: &cancel,
-                };
-                stream::<Assembly>(&self.transport, request, sink).await?
-            }
+        let request = StreamRequest {
+            path: PATH,
+            body: &body,
+            headers,
+            framing: Framing::Events,
+            timeout,
+            cancel: &cancel,
         };
+        let answer = ask::<Assembly>(&self.transport, request, sink).await?;
         let place = self.transport.place(&url);
         let mut reply = chat_reply(&place, &req.model, answer.raw, self.transport.secret())?;
         reply.gen_time_ms = started.elapsed().as_secs_f64() * 1000.0;
