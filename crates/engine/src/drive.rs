@@ -314,17 +314,10 @@ impl Deps {
             .get(request.open.kind)
             .is_some_and(|handler| handler.class() == EffectClass::Outside);
         let answers = HostAnswers::default();
-        held.adopt(answer.children);
-        held.pending.mail.extend(answer.mail);
-        held.pending.artifacts.extend(answer.artifacts);
-        held.pending.owners.extend(answer.owners);
-        held.pending.memory.extend(answer.memory);
+        let (outcome, changes) = held.collect(answer);
         held.pending.progress |= outside;
-        held.tick.apply(
-            answer.outcome,
-            answer.changes,
-            &self.env(self.clock.now(), &answers),
-        );
+        held.tick
+            .apply(outcome, changes, &self.env(self.clock.now(), &answers));
         if outside {
             // Time spent outside is nobody else's waiting time.
             budget.restart();

@@ -116,8 +116,21 @@ impl Held {
         })
     }
 
+    /// Takes what an answer adds into the next commit; what it says of the run itself is for the tick.
+    pub(crate) fn collect(
+        &mut self,
+        answer: ag_effects::Answer,
+    ) -> (ag_kernel::Outcome, Vec<ag_kernel::VarChange>) {
+        self.adopt(answer.children);
+        self.pending.mail.extend(answer.mail);
+        self.pending.artifacts.extend(answer.artifacts);
+        self.pending.owners.extend(answer.owners);
+        self.pending.memory.extend(answer.memory);
+        (answer.outcome, answer.changes)
+    }
+
     /// Takes children into the next commit; their traces lead to where this run's do.
-    pub(crate) fn adopt(&mut self, children: Vec<ag_effects::Child>) {
+    fn adopt(&mut self, children: Vec<ag_effects::Child>) {
         let traceparent = &self.tick.aux.traceparent;
         self.pending
             .children

@@ -440,16 +440,9 @@ impl Starter {
                     if answer.postponed.is_some() {
                         return Some(*request);
                     }
-                    held.adopt(answer.children);
-                    held.pending.mail.extend(answer.mail);
-                    held.pending.artifacts.extend(answer.artifacts);
-                    held.pending.owners.extend(answer.owners);
-                    held.pending.memory.extend(answer.memory);
-                    held.tick.apply(
-                        answer.outcome,
-                        answer.changes,
-                        &deps.env(deps.clock.now(), &answers),
-                    );
+                    let (outcome, changes) = held.collect(answer);
+                    held.tick
+                        .apply(outcome, changes, &deps.env(deps.clock.now(), &answers));
                 }
             }
         }

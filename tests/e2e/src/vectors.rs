@@ -14,9 +14,6 @@ use ag_testkit::{Cluster, ClusterOptions, FaultProxy, Node};
 
 use crate::{FakeUpstream, Gateway, Options, binary, gateway, report};
 
-/// Vectors that are not run, as name patterns, each with the reason beside it. Empty means all.
-pub const SKIPPED: &[&str] = &[];
-
 /// Upper bound of one profile's run.
 const LIMIT: Duration = Duration::from_secs(200);
 /// Runners at a time. They mostly wait, so more than there are cores.
@@ -226,21 +223,12 @@ fn cases(profile: &str) -> Result<Vec<PathBuf>> {
             .into_owned();
         let vector: Value = serde_json::from_slice(&std::fs::read(path.join("vector.json"))?)
             .with_context(|| format!("vector {name}"))?;
-        let skipped = SKIPPED.iter().any(|pattern| matches(pattern, &name));
-        if vector["profile"].as_str().unwrap_or("default") == profile && name.contains(&filter) && !skipped {
+        if vector["profile"].as_str().unwrap_or("default") == profile && name.contains(&filter) {
             found.push(path);
         }
     }
     found.sort();
     Ok(found)
-}
-
-/// A name, or a beginning followed by `*`.
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(beginning) => name.starts_with(beginning),
-        None => name == pattern,
-    }
 }
 
 fn number(variable: &str) -> Option<usize> {
