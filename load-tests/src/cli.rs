@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
+use crate::rounds::Column;
+
 /// Measures a gateway binary; see `load-tests/README.md`.
 #[derive(Debug, Clone, Parser)]
 #[command(version)]
@@ -19,6 +21,15 @@ pub(crate) struct Options {
     /// The gateway binary.
     #[arg(long, env = "ABSTRACTGATEWAY_BIN", default_value_os_t = release_binary())]
     pub binary: PathBuf,
+    /// Measure a cluster on this machine: Postgres, NATS, Redis, API nodes and runners.
+    #[arg(long)]
+    pub cluster: bool,
+    /// API nodes of the cluster; a scenario that needs more takes more.
+    #[arg(long, default_value_t = 1)]
+    pub api: usize,
+    /// Runners of the cluster; a scenario that needs more takes more.
+    #[arg(long, default_value_t = 1)]
+    pub runners: usize,
     /// Rounds per scenario.
     #[arg(long, default_value_t = 5)]
     pub rounds: usize,
@@ -28,12 +39,18 @@ pub(crate) struct Options {
     /// Streams in W5.
     #[arg(long, value_delimiter = ',', default_value = "200,5000")]
     pub streams: Vec<usize>,
-    /// Waiting runs in W6.
+    /// Waiting runs in W6; a large number is written straight into the tables.
     #[arg(long, default_value_t = 10_000)]
     pub waiting: usize,
-    /// Finished runs that are stored before W7.
-    #[arg(long, default_value_t = 10_000)]
+    /// Finished runs that are stored before W7 and in `growth`. A million takes a minute and 7 GB, 10 GB in a cluster.
+    #[arg(long, default_value_t = 1_000_000)]
     pub stored: usize,
+    /// Model calls in flight in `calls`.
+    #[arg(long, default_value_t = 10_000)]
+    pub calls: usize,
+    /// Runs that wait for a runner in `queue`.
+    #[arg(long, default_value_t = 100_000)]
+    pub queued: usize,
     /// Threads of the generator.
     #[arg(long, default_value_t = 1)]
     pub threads: usize,
@@ -43,6 +60,21 @@ pub(crate) struct Options {
     /// More of the gateway's environment, `NAME=value`.
     #[arg(long = "env", value_name = "NAME=VALUE")]
     pub env: Vec<String>,
+}
+
+impl Options {
+    /// Which targets the figures are held against.
+    pub(crate) fn column(&self) -> Column {
+        match self.cluster {
+            true => Column::Cluster,
+            false => Column::Embedded,
+        }
+    }
+
+    /// Variables for every process of the gateway.
+    pub(crate) fn more_env(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.env.iter().filter_map(|pair| pair.split_once('='))
+    }
 }
 
 fn crate_folder() -> &'static Path {

@@ -3,13 +3,17 @@
 //! `cargo run --release -p ag-load-tests -- w1 w2` runs scenarios against `target/release/abstractgateway`, writes one
 //! JSON file to `load-tests/results/` and the table of the newest figures to `load-tests/results/README.md`.
 
+mod bundle;
 mod cli;
 mod client;
+mod cluster;
+mod gateway;
 mod probe;
 mod process;
 mod report;
 mod rounds;
 mod scenarios;
+mod seed;
 mod server;
 mod sse;
 mod stats;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cli::Options,
-    rounds::Scenario,
+    rounds::{Column, Scenario},
     stats,
     targets::{Bound, TARGETS},
 };
@@ -36,10 +36,14 @@ impl Run {
             commit: commit(),
             machine: machine(),
             settings: format!(
-                "{} build, {} rounds of {} s",
+                "{} build, {} rounds of {} s{}",
                 build(options),
                 options.rounds,
-                options.seconds
+                options.seconds,
+                match options.cluster {
+                    true => format!(", {} API, {} runner", options.api, options.runners),
+                    false => String::new(),
+                }
             ),
             scenarios,
         }
@@ -70,12 +74,13 @@ pub(crate) fn write_table(folder: &Path) -> Result<()> {
         .collect();
     paths.sort();
     // Names begin with the time: the newest of each scenario wins.
-    let mut newest: BTreeMap<String, (Run, Scenario)> = BTreeMap::new();
+    let mut newest: BTreeMap<(Column, String), (Run, Scenario)> = BTreeMap::new();
     for path in paths {
         let text = fs::read_to_string(&path)?;
         let run: Run = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
         for scenario in &run.scenarios {
-            newest.insert(scenario.name.clone(), (run.clone(), scenario.clone()));
+            let key = (scenario.column, scenario.name.clone());
+            newest.insert(key, (run.clone(), scenario.clone()));
         }
     }
     fs::write(folder.join("README.md"), table(&newest))?;
@@ -94,37 +99,56 @@ struct Figure {
     scenario: String,
 }
 
-fn table(newest: &BTreeMap<String, (Run, Scenario)>) -> String {
-    let mut figures = BTreeMap::new();
-    for (_, scenario) in newest.values() {
-        collect(scenario, &mut figures);
-    }
+fn table(newest: &BTreeMap<(Column, String), (Run, Scenario)>) -> String {
     let mut text = String::from(
         "# Load test results\n\nWritten by `ag-load-tests`; do not edit. Median (lowest–highest) of the valid rounds; \
-         `probe` is the median time of one `fdatasync` in them. Load generator and server share the machine.\n\n\
-         | figure | measured | target | | probe ms | rounds | generator cores |\n\
+         `probe` is the median time of one `fdatasync` in them. Load generator and servers share the machine.\n",
+    );
+    for (column, title) in [
+        (Column::Embedded, "Embedded: one process with SQLite"),
+        (
+            Column::Cluster,
+            "Cluster: Postgres, NATS, Redis, API nodes and runners on the same machine",
+        ),
+    ] {
+        let of_column = newest.iter().filter(|((of, _), _)| *of == column);
+        let found: Vec<_> = of_column.map(|(_, found)| found).collect();
+        if !found.is_empty() {
+            let _ = write!(text, "\n## {title}\n\n");
+            section(&mut text, column, &found);
+        }
+    }
+    text
+}
+
+fn section(text: &mut String, column: Column, found: &[&(Run, Scenario)]) {
+    let mut figures = BTreeMap::new();
+    for (_, scenario) in found {
+        collect(scenario, &mut figures);
+    }
+    text.push_str(
+        "| figure | measured | target | | probe ms | rounds | generator cores |\n\
          | --- | ---: | ---: | --- | ---: | ---: | ---: |\n",
     );
     for target in TARGETS {
         if let Some(figure) = figures.remove(target.figure) {
-            row(&mut text, target.title, &figure, target.bound);
+            row(text, target.title, &figure, target.bound(column));
         }
     }
     for (name, figure) in &figures {
-        row(&mut text, &format!("`{name}`"), figure, Bound::None);
+        row(text, &format!("`{name}`"), figure, Bound::None);
     }
     text.push_str(
         "\n| scenario | measured at | commit | settings | machine |\n| --- | --- | --- | --- | --- |\n",
     );
-    for (name, (run, _)) in newest {
+    for (run, scenario) in found {
         let commit = run.commit.as_deref().unwrap_or("–");
         let _ = writeln!(
             text,
-            "| {name} | {} | {commit} | {} | {} |",
-            run.at, run.settings, run.machine
+            "| {} | {} | {commit} | {} | {} |",
+            scenario.name, run.at, run.settings, run.machine
         );
     }
-    text
 }
 
 fn collect(scenario: &Scenario, figures: &mut BTreeMap<String, Figure>) {

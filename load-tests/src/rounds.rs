@@ -21,10 +21,23 @@ pub(crate) struct Round {
     pub values: Values,
 }
 
+/// Form of the gateway that was measured, a column of the targets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Column {
+    /// One process with SQLite.
+    #[default]
+    Embedded,
+    /// Postgres, NATS, Redis, API nodes and runners, all on one machine.
+    Cluster,
+}
+
 /// All rounds of a scenario.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Scenario {
     pub name: String,
+    #[serde(default)]
+    pub column: Column,
     pub rounds: Vec<Round>,
 }
 
@@ -77,6 +90,7 @@ pub(crate) async fn repeat<S>(
     }
     Ok(Scenario {
         name: name.to_owned(),
+        column: Column::default(),
         rounds,
     })
 }
@@ -94,6 +108,7 @@ mod tests {
         };
         let scenario = Scenario {
             name: "x".to_owned(),
+            column: Column::Embedded,
             rounds: [0.2, 0.29, 0.31, 4.0, 0.2].map(round).to_vec(),
         };
         assert_eq!(scenario.valid().len(), 3);

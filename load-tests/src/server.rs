@@ -2,26 +2,24 @@
 
 use std::{
     fs::File,
-    io::{Cursor, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use bytes::Bytes;
-use http_body_util::BodyExt as _;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Map, Value, json};
 use tempfile::TempDir;
-use zip::{ZipWriter, write::SimpleFileOptions};
 
 use crate::{
-    cli::{self, Options},
+    bundle,
+    cli::Options,
     client::{Conn, Target},
-    process,
+    process, seed,
 };
 
+/// What the model server of the tests is shown.
+pub(crate) const MODEL_KEY: &str = "sk-load";
 const TOKEN: &str = "load-test-token-0123456789";
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
@@ -58,26 +56,18 @@ impl Server {
         })
     }
 
-    /// A running gateway with the flows installed.
+    /// A running gateway with the flows installed and, if wished, more environment.
     ///
     /// # Errors
     /// It does not come up or refuses the flows.
-    pub(crate) async fn running(options: &Options) -> Result<Self> {
-        Self::running_with(options, &[]).await
-    }
-
-    /// The same with more environment.
-    ///
-    /// # Errors
-    /// As [`Server::running`].
-    pub(crate) async fn running_with(options: &Options, env: &[(&str, String)]) -> Result<Self> {
+    pub(crate) async fn running(options: &Options, env: &[(&str, String)]) -> Result<Self> {
         let mut server = Self::new(options)?;
         server.env = env
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect();
         server.start().await?;
-        server.install().await?;
+        bundle::install(&mut server.conn()).await?;
         Ok(server)
     }
 
@@ -121,9 +111,9 @@ impl Server {
             .env("ABSTRACTGATEWAY_DATA_DIR", self.data_dir())
             .env("ABSTRACTGATEWAY_FLOWS_DIR", self.home.path().join("flows"))
             .env("ABSTRACTGATEWAY_AUTH_TOKEN", TOKEN)
-            .env("OPENAI_API_KEY", "sk-load")
+            .env("OPENAI_API_KEY", MODEL_KEY)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .envs(self.options.env.iter().filter_map(|pair| pair.split_once('=')))
+            .envs(self.options.more_env())
             .current_dir(self.home.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -210,58 +200,23 @@ impl Server {
         self.home.path().join("data")
     }
 
-    fn pid(&self) -> Result<u32> {
+    /// The process under test.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(crate) fn pid(&self) -> Result<u32> {
         Ok(self.child.as_ref().context("the gateway does not run")?.id())
     }
 
-    /// CPU time so far.
+    /// Makes `count` copies of a run, straight in the file of the database; the process is started again.
     ///
     /// # Errors
-    /// It does not run.
-    pub(crate) fn cpu(&self) -> Result<Duration> {
-        process::cpu(self.pid()?)
-    }
-
-    /// Memory now.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub(crate) fn pss_mib(&self) -> Result<f64> {
-        process::pss_mib(self.pid()?)
-    }
-
-    /// Uploads all flows as one bundle `load`.
-    ///
-    /// # Errors
-    /// The gateway refuses it.
-    pub(crate) async fn install(&self) -> Result<()> {
-        let boundary = "load-tests-boundary";
-        let mut body = Vec::new();
-        for (name, value) in [("overwrite", "true"), ("reload", "true")] {
-            write!(
-                body,
-                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
-            )?;
-        }
-        write!(
-            body,
-            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"load@1.0.0.flow\"\r\n\
-             Content-Type: application/octet-stream\r\n\r\n"
-        )?;
-        body.extend(bundle()?);
-        write!(body, "\r\n--{boundary}--\r\n")?;
-        let kind = format!("multipart/form-data; boundary={boundary}");
-        let mut conn = self.conn();
-        let path = "/api/gateway/bundles/upload";
-        let response = conn.send("POST", path, &kind, Bytes::from(body)).await?;
-        let status = response.status();
-        let bytes = response.into_body().collect().await?.to_bytes();
-        let text = String::from_utf8_lossy(&bytes);
-        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        ensure!(
-            status == 200 && answer["gateway_reloaded"] == true,
-            "upload: {status} {text}"
-        );
+    /// The process does not end or come up, or the file cannot be written.
+    pub(crate) async fn multiply(&mut self, run: &str, count: usize) -> Result<()> {
+        self.stop().await?;
+        let (database, run) = (self.data_dir().join("gateway.sqlite3"), run.to_owned());
+        tokio::task::spawn_blocking(move || seed::sqlite(&database, &run, count)).await??;
+        self.start().await?;
         Ok(())
     }
 }
@@ -276,46 +231,8 @@ impl Drop for Server {
 
 /// The process, or the ones it started: a tracer does not hand a signal on.
 fn descendants(pid: u32) -> Vec<u32> {
-    let path = format!("/proc/{pid}/task/{pid}/children");
-    let children = std::fs::read_to_string(path).unwrap_or_default();
-    let children: Vec<u32> = children
-        .split_ascii_whitespace()
-        .filter_map(|id| id.parse().ok())
-        .collect();
-    if children.is_empty() { vec![pid] } else { children }
-}
-
-fn bundle() -> Result<Vec<u8>> {
-    let mut flows: Vec<(String, Vec<u8>)> = Vec::new();
-    for entry in std::fs::read_dir(cli::flows())? {
-        let path = entry?.path();
-        let name = path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        flows.push((name, std::fs::read(&path)?));
+    match process::children(pid) {
+        none if none.is_empty() => vec![pid],
+        children => children,
     }
-    flows.sort();
-    let entries: Vec<_> = flows
-        .iter()
-        .map(|(id, _)| json!({"flow_id": id, "name": id, "description": "", "interfaces": []}))
-        .collect();
-    let paths: Map<_, _> = flows
-        .iter()
-        .map(|(id, _)| (id.clone(), json!(format!("flows/{id}.json"))))
-        .collect();
-    let manifest = json!({
-        "bundle_format_version": "1", "bundle_id": "load", "bundle_version": "1.0.0",
-        "created_at": "2024-01-01T00:00:00+00:00", "entrypoints": entries, "default_entrypoint": "answers3",
-        "flows": paths, "artifacts": {}, "assets": {}, "metadata": {},
-    });
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    zip.start_file("manifest.json", SimpleFileOptions::default())?;
-    zip.write_all(manifest.to_string().as_bytes())?;
-    for (id, text) in &flows {
-        zip.start_file(format!("flows/{id}.json"), SimpleFileOptions::default())?;
-        zip.write_all(text)?;
-    }
-    Ok(zip.finish()?.into_inner())
 }

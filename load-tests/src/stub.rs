@@ -1,4 +1,4 @@
-//! A model server that answers every chat after a millisecond, in this process.
+//! A model server that answers every chat after a fixed time, in this process.
 
 use std::{
     convert::Infallible,
@@ -30,16 +30,25 @@ pub(crate) struct Stub {
 
 #[derive(Debug, Default)]
 struct Times {
+    in_flight: AtomicU64,
     calls: AtomicU64,
     nanos: AtomicU64,
 }
 
 impl Stub {
-    /// Listens on a free port.
+    /// Listens on a free port; a call takes a millisecond.
     ///
     /// # Errors
     /// There is none.
     pub(crate) async fn start() -> Result<Self> {
+        Self::slow(DELAY).await
+    }
+
+    /// The same with another time for each call.
+    ///
+    /// # Errors
+    /// As [`Stub::start`].
+    pub(crate) async fn slow(delay: Duration) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let times = Arc::new(Times::default());
@@ -48,7 +57,7 @@ impl Stub {
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = stream.set_nodelay(true);
                 let times = Arc::clone(&shared);
-                let service = service_fn(move |request| answer(Arc::clone(&times), request));
+                let service = service_fn(move |request| answer(Arc::clone(&times), delay, request));
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
@@ -58,6 +67,11 @@ impl Stub {
     /// The `OPENAI_BASE_URL` that leads here.
     pub(crate) fn base_url(&self) -> String {
         format!("http://127.0.0.1:{}/v1", self.port)
+    }
+
+    /// Calls that wait for their answer, and those whose callers went away.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.times.in_flight.load(Relaxed)
     }
 
     /// Calls and their total time since the last look.
@@ -73,14 +87,20 @@ impl Drop for Stub {
     }
 }
 
-async fn answer(times: Arc<Times>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    times: Arc<Times>,
+    delay: Duration,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let began = Instant::now();
+    times.in_flight.fetch_add(1, Relaxed);
     // The body is read so that the connection can be kept; what it says does not matter.
     let _ = request.into_body().collect().await;
-    tokio::time::sleep(DELAY).await;
+    tokio::time::sleep(delay).await;
     let mut response = Response::new(Full::new(Bytes::from_static(ANSWER.as_bytes())));
     let kind = header::HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    times.in_flight.fetch_sub(1, Relaxed);
     times.calls.fetch_add(1, Relaxed);
     let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
     times.nanos.fetch_add(nanos, Relaxed);

@@ -37,10 +37,10 @@ pub use blob::{
 pub use content_type::{OCTET_STREAM, guess_content_type, header_value, reference_modality, render_kind};
 pub use descriptor::{ClassificationSource, Descriptor, DescriptorInput};
 pub use envelope::{envelope, list_item, metadata_response, title};
-pub use ids::{artifact_id, is_artifact_id, session_memory_run_id};
+pub use ids::{ArtifactIdHash, artifact_id, is_artifact_id, session_memory_run_id};
 pub use links::links;
-pub use media::inspect_media;
-pub use meta::{ArtifactMeta, NewArtifact, Tags};
+pub use media::{inspect_media, inspect_media_in};
+pub use meta::{ArtifactMeta, ContentFacts, NewArtifact, Tags};
 pub use reference::{canonical_reference, node_reference};
 pub use search::{
     DEFAULT_PAGE_SIZE, Direction, Facets, OrderBy, Page, RawSearch, SearchError, SearchQuery, SearchScope,

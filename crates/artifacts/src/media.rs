@@ -1,67 +1,165 @@
 //! Facts about images and sound read from their headers, without decoding.
 
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+
 use serde_json::{Map, Value, json};
+
+/// Bytes that are read at a time; headers are short, and what lies between them is passed over.
+const WINDOW: usize = 16 * 1024;
 
 /// The `media` object of a descriptor; empty for what is neither image, sound nor video.
 ///
 /// A file that is not what its type says yields the kind with `inspection_source: "unsupported"`.
 pub fn inspect_media(content_type: &str, content: &[u8]) -> Map<String, Value> {
+    let found = inspect_media_in(content_type, &mut Cursor::new(content), content.len() as u64);
+    // Memory cannot fail to be read.
+    found.unwrap_or_default()
+}
+
+/// The same for content of `size` bytes that is read from its start where it lies.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn inspect_media_in(
+    content_type: &str,
+    content: &mut (impl Read + Seek),
+    size: u64,
+) -> io::Result<Map<String, Value>> {
     let kind = match crate::render_kind(content_type) {
         kind @ ("image" | "audio" | "video") => kind,
-        _ => return Map::new(),
+        _ => return Ok(Map::new()),
+    };
+    let mut bytes = Bytes {
+        source: content,
+        size,
+        window: Vec::new(),
+        start: 0,
+        failed: None,
     };
     let found = match kind {
-        "image" => image(content).map(|(format, width, height)| {
+        "image" => image(&mut bytes).map(|(format, width, height)| {
             json!({"kind": "image", "width": width, "height": height, "format": format, "inspection_source": "header"})
         }),
-        "audio" => wave(content),
+        "audio" => wave(&mut bytes),
         _ => None,
     };
-    match found.unwrap_or_else(|| json!({"kind": kind, "inspection_source": "unsupported"})) {
-        Value::Object(map) => map,
-        _ => Map::new(),
+    if let Some(error) = bytes.failed {
+        return Err(error);
+    }
+    Ok(
+        match found.unwrap_or_else(|| json!({"kind": kind, "inspection_source": "unsupported"})) {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        },
+    )
+}
+
+/// Numbers at any place of a content.
+struct Bytes<'a, R> {
+    source: &'a mut R,
+    size: u64,
+    window: Vec<u8>,
+    /// Place of the window's first byte.
+    start: u64,
+    failed: Option<io::Error>,
+}
+
+impl<R: Read + Seek> Bytes<'_, R> {
+    /// `None` beyond the end, and once the source has failed.
+    fn get<const N: usize>(&mut self, at: u64) -> Option<[u8; N]> {
+        let end = at.checked_add(N as u64)?;
+        if end > self.size || self.failed.is_some() {
+            return None;
+        }
+        let is_held = at >= self.start && end <= self.start + self.window.len() as u64;
+        if !is_held && let Err(error) = self.fill(at) {
+            self.failed = Some(error);
+            return None;
+        }
+        let from = usize::try_from(at - self.start).ok()?;
+        self.window.get(from..from + N)?.try_into().ok()
+    }
+
+    fn fill(&mut self, at: u64) -> io::Result<()> {
+        self.source.seek(SeekFrom::Start(at))?;
+        self.window.clear();
+        self.start = at;
+        let left = self.size - at;
+        self.source
+            .take(left.min(WINDOW as u64))
+            .read_to_end(&mut self.window)?;
+        Ok(())
+    }
+
+    fn starts_with<const N: usize>(&mut self, magic: &[u8; N]) -> bool {
+        self.get::<N>(0).as_ref() == Some(magic)
+    }
+
+    fn byte(&mut self, at: u64) -> Option<u8> {
+        self.get::<1>(at).map(|[byte]| byte)
+    }
+
+    fn be16(&mut self, at: u64) -> Option<u16> {
+        self.get(at).map(u16::from_be_bytes)
+    }
+
+    fn be32(&mut self, at: u64) -> Option<u32> {
+        self.get(at).map(u32::from_be_bytes)
+    }
+
+    fn le16(&mut self, at: u64) -> Option<u16> {
+        self.get(at).map(u16::from_le_bytes)
+    }
+
+    fn le24(&mut self, at: u64) -> Option<u32> {
+        let [a, b, c] = self.get(at)?;
+        Some(u32::from_le_bytes([a, b, c, 0]))
+    }
+
+    fn le32(&mut self, at: u64) -> Option<u32> {
+        self.get(at).map(u32::from_le_bytes)
     }
 }
 
-fn image(bytes: &[u8]) -> Option<(&'static str, u32, u32)> {
+fn image<R: Read + Seek>(bytes: &mut Bytes<'_, R>) -> Option<(&'static str, u32, u32)> {
     if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-        return Some(("png", be32(bytes, 16)?, be32(bytes, 20)?));
+        return Some(("png", bytes.be32(16)?, bytes.be32(20)?));
     }
     if bytes.starts_with(b"GIF87a") || bytes.starts_with(b"GIF89a") {
-        return Some(("gif", le16(bytes, 6)?.into(), le16(bytes, 8)?.into()));
+        return Some(("gif", bytes.le16(6)?.into(), bytes.le16(8)?.into()));
     }
     if bytes.starts_with(b"\xff\xd8") {
         return jpeg(bytes).map(|(width, height)| ("jpeg", width, height));
     }
-    if bytes.starts_with(b"RIFF") && bytes.get(8..12)? == b"WEBP" {
+    if bytes.starts_with(b"RIFF") && bytes.get(8)? == *b"WEBP" {
         return webp(bytes).map(|(width, height)| ("webp", width, height));
     }
     None
 }
 
 /// Walks the segments up to the first frame header.
-fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
+fn jpeg<R: Read + Seek>(bytes: &mut Bytes<'_, R>) -> Option<(u32, u32)> {
     let mut at = 2;
     loop {
         // Markers may be preceded by any number of fill bytes.
-        while *bytes.get(at)? == 0xff && *bytes.get(at + 1)? == 0xff {
+        while bytes.byte(at)? == 0xff && bytes.byte(at + 1)? == 0xff {
             at += 1;
         }
-        if *bytes.get(at)? != 0xff {
+        if bytes.byte(at)? != 0xff {
             return None;
         }
-        let marker = *bytes.get(at + 1)?;
+        let marker = bytes.byte(at + 1)?;
         match marker {
             // Stand-alone markers have no length.
             0x01 | 0xd0..=0xd7 => at += 2,
             // Start of frame, except the tables and extensions between them.
             0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
-                return Some((be16(bytes, at + 7)?.into(), be16(bytes, at + 5)?.into()));
+                return Some((bytes.be16(at + 7)?.into(), bytes.be16(at + 5)?.into()));
             }
             // End of image, start of scan: no frame header came.
             0xd9 | 0xda => return None,
             _ => {
-                let length = usize::from(be16(bytes, at + 2)?);
+                let length = u64::from(bytes.be16(at + 2)?);
                 if length < 2 {
                     return None;
                 }
@@ -71,38 +169,38 @@ fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
     }
 }
 
-fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
-    match bytes.get(12..16)? {
-        b"VP8X" => Some((le24(bytes, 24)? + 1, le24(bytes, 27)? + 1)),
+fn webp<R: Read + Seek>(bytes: &mut Bytes<'_, R>) -> Option<(u32, u32)> {
+    match &bytes.get(12)? {
+        b"VP8X" => Some((bytes.le24(24)? + 1, bytes.le24(27)? + 1)),
         b"VP8L" => {
-            let bits = le32(bytes, 21)?;
+            let bits = bytes.le32(21)?;
             Some(((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1))
         }
         b"VP8 " => Some((
-            u32::from(le16(bytes, 26)? & 0x3fff),
-            u32::from(le16(bytes, 28)? & 0x3fff),
+            u32::from(bytes.le16(26)? & 0x3fff),
+            u32::from(bytes.le16(28)? & 0x3fff),
         )),
         _ => None,
     }
 }
 
 /// The `fmt ` and `data` chunks of a RIFF wave file.
-fn wave(bytes: &[u8]) -> Option<Value> {
-    if !bytes.starts_with(b"RIFF") || bytes.get(8..12)? != b"WAVE" {
+fn wave<R: Read + Seek>(bytes: &mut Bytes<'_, R>) -> Option<Value> {
+    if !bytes.starts_with(b"RIFF") || bytes.get(8)? != *b"WAVE" {
         return None;
     }
-    let mut at = 12usize;
+    let mut at = 12_u64;
     let mut format: Option<(u16, u32, u16)> = None;
     loop {
-        let name = bytes.get(at..at + 4)?;
-        let size = usize::try_from(le32(bytes, at + 4)?).ok()?;
+        let name: [u8; 4] = bytes.get(at)?;
+        let size = u64::from(bytes.le32(at + 4)?);
         let body = at + 8;
-        match name {
+        match &name {
             b"fmt " => {
                 format = Some((
-                    le16(bytes, body + 2)?,
-                    le32(bytes, body + 4)?,
-                    le16(bytes, body + 12)?,
+                    bytes.le16(body + 2)?,
+                    bytes.le32(body + 4)?,
+                    bytes.le16(body + 12)?,
                 ));
             }
             b"data" => {
@@ -111,8 +209,8 @@ fn wave(bytes: &[u8]) -> Option<Value> {
                     return None;
                 }
                 // Streams written on the fly carry an impossible size; the bytes are what counts.
-                let present = size.min(bytes.len().checked_sub(body)?);
-                let frames = present / usize::from(block);
+                let present = size.min(bytes.size.checked_sub(body)?);
+                let frames = present / u64::from(block);
                 let duration = frames as f64 / f64::from(sample_rate);
                 return Some(json!({
                     "kind": "audio", "duration_s": duration, "sample_rate": sample_rate, "channels": channels,
@@ -123,34 +221,6 @@ fn wave(bytes: &[u8]) -> Option<Value> {
         }
         at = body.checked_add(size)?.checked_add(size & 1)?;
     }
-}
-
-fn be16(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(
-        bytes.get(at..at.checked_add(2)?)?.try_into().ok()?,
-    ))
-}
-
-fn be32(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(
-        bytes.get(at..at.checked_add(4)?)?.try_into().ok()?,
-    ))
-}
-
-fn le16(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(
-        bytes.get(at..at.checked_add(2)?)?.try_into().ok()?,
-    ))
-}
-
-fn le24(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from(le16(bytes, at)?) | u32::from(*bytes.get(at + 2)?) << 16)
-}
-
-fn le32(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(
-        bytes.get(at..at.checked_add(4)?)?.try_into().ok()?,
-    ))
 }
 
 #[cfg(test)]
@@ -204,6 +274,17 @@ mod tests {
         assert_eq!(
             Value::Object(inspect_media("video/mp4", b"abc")),
             json!({"kind": "video", "inspection_source": "unsupported"})
+        );
+        let late = [
+            b"\xff\xd8\xff\xe1\xff\xff".to_vec(),
+            vec![0; 65_533],
+            b"\xff\xc0\0\x11\x08\0\x03\0\x05".to_vec(),
+        ]
+        .concat();
+        assert_eq!(
+            inspect_media("image/jpeg", &late)["width"],
+            5,
+            "far behind the first window"
         );
         for whole in [
             png(1, 1),

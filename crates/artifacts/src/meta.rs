@@ -48,22 +48,46 @@ pub struct NewArtifact {
     pub descriptor: Option<Map<String, Value>>,
 }
 
+/// What a document says of content that was never held as a whole.
+#[derive(Debug, Clone)]
+pub struct ContentFacts {
+    /// See [`ArtifactIdHash`](crate::ArtifactIdHash); of the run that the artifact is made for.
+    pub artifact_id: String,
+    /// Name of the bytes.
+    pub blob_id: BlobId,
+    /// Their number.
+    pub size_bytes: u64,
+    /// See [`inspect_media_in`](crate::inspect_media_in).
+    pub media: Map<String, Value>,
+}
+
 impl ArtifactMeta {
     /// The document for `content` stored at `created_at`. Storing the same bytes for the same run
     /// again makes the same id with fresh metadata and counters, which replaces the old document.
     pub fn new(new: NewArtifact, content: &[u8], created_at: impl Into<String>) -> Self {
+        let facts = ContentFacts {
+            artifact_id: artifact_id(new.run_id.as_deref(), content),
+            blob_id: BlobId::of(content),
+            size_bytes: content.len() as u64,
+            media: inspect_media(&new.content_type, content),
+        };
+        Self::of(new, facts, created_at)
+    }
+
+    /// The same for content of which only this is known.
+    pub fn of(new: NewArtifact, facts: ContentFacts, created_at: impl Into<String>) -> Self {
         let descriptor = Descriptor::derive(DescriptorInput {
             content_type: &new.content_type,
             tags: &new.tags,
             run_id: new.run_id.as_deref(),
             declared: new.descriptor,
-            media: inspect_media(&new.content_type, content),
+            media: facts.media,
         });
         Self {
-            artifact_id: artifact_id(new.run_id.as_deref(), content),
-            blob_id: BlobId::of(content).to_string(),
+            artifact_id: facts.artifact_id,
+            blob_id: facts.blob_id.to_string(),
             content_type: new.content_type,
-            size_bytes: content.len() as u64,
+            size_bytes: facts.size_bytes,
             created_at: created_at.into(),
             run_id: new.run_id,
             tags: new.tags,

@@ -22,12 +22,7 @@ impl BodyLimits {
     /// Uploads into the workflow catalogue are bundle uploads as well.
     #[must_use]
     pub fn limit_for(&self, path: &str) -> Option<u64> {
-        let path = path.trim_end_matches('/');
-        let file = if path.ends_with("/attachments/upload") {
-            self.attachment
-        } else if path.ends_with("/bundles/upload") || path.ends_with("/workflow-catalog/upload") {
-            self.bundle
-        } else {
+        let Some(file) = self.file_of(path) else {
             return Some(self.body).filter(|limit| *limit > 0);
         };
         let limit = file.saturating_add(UPLOAD_ALLOWANCE);
@@ -36,6 +31,24 @@ impl BodyLimits {
         } else {
             limit
         })
+    }
+
+    /// Whether the path takes uploads, whose bodies are read as they come and never collected.
+    #[must_use]
+    pub fn is_upload(&self, path: &str) -> bool {
+        self.file_of(path).is_some()
+    }
+
+    /// The largest file of an upload.
+    fn file_of(&self, path: &str) -> Option<u64> {
+        let path = path.trim_end_matches('/');
+        if path.ends_with("/attachments/upload") {
+            Some(self.attachment)
+        } else if path.ends_with("/bundles/upload") || path.ends_with("/workflow-catalog/upload") {
+            Some(self.bundle)
+        } else {
+            None
+        }
     }
 }
 
@@ -89,6 +102,12 @@ mod tests {
         ];
         for (limits, path, expected) in cases {
             assert_eq!(limits.limit_for(path), expected, "{limits:?} {path}");
+            let is_upload = path.trim_end_matches('/').ends_with("/upload");
+            assert_eq!(
+                limits.is_upload(path),
+                is_upload && !path.contains("xbundles"),
+                "{path}"
+            );
         }
     }
 }

@@ -35,6 +35,9 @@ pub trait SecretBox: Send + Sync {
     /// # Errors
     /// [`SecretBoxError`].
     fn open(&self, sealed: &str, context: &str) -> Result<SecretString, SecretBoxError>;
+
+    /// Whether a sealed text carries the name of the key that seals now. Says nothing about whether it opens.
+    fn is_current(&self, sealed: &str) -> bool;
 }
 
 /// What the key of a provider connection is bound to: its row, by the names of the plane, which outlive a move to

@@ -55,6 +55,8 @@ pub struct Collected {
     pub discarded_bytes: u64,
     /// Remains of broken writes.
     pub leftovers: u64,
+    /// Retired copies that wait for their second look.
+    pub waiting: u64,
     /// What could not be done and is left to the next collection.
     pub failures: u64,
 }
@@ -69,6 +71,7 @@ impl AddAssign for Collected {
         self.discarded += other.discarded;
         self.discarded_bytes += other.discarded_bytes;
         self.leftovers += other.leftovers;
+        self.waiting += other.waiting;
         self.failures += other.failures;
     }
 }
@@ -161,6 +164,8 @@ impl Pass<'_> {
                     self.restore(&copy).await;
                 } else if self.is_old(copy.at.time()) {
                     self.discard(&copy).await;
+                } else {
+                    self.done.waiting += 1;
                 }
             }
         }
@@ -184,6 +189,7 @@ impl Pass<'_> {
             }
         }
         self.done.retired += 1;
+        self.done.waiting += 1;
         self.done.retired_bytes += blob.size;
     }
 

@@ -7,7 +7,10 @@ use std::{
 
 use ag_artifacts::{BlobError, BlobMaintenance, ScopeKey};
 use ag_store::Store;
-use ag_types::{Clock, IdGen};
+use ag_telemetry::metrics::{
+    BLOB_BYTES_COLLECTED, BLOB_COLLECTION_FAILURES, BLOB_COLLECTION_LAST, BLOBS_COLLECTED, BLOBS_RETIRED,
+};
+use ag_types::{Clock, IdGen, Timestamp};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +48,7 @@ impl Collector {
                 tokio::time::sleep(self.spread(nap)).await;
                 nap = (self.interval / 8).min(LONGEST_NAP);
                 if let Err(error) = self.collect_if_due().await {
+                    BLOB_COLLECTION_FAILURES.with([]).increment(1);
                     tracing::warn!(%error, "collection of blobs failed");
                 }
             }
@@ -68,6 +72,7 @@ impl Collector {
             now: self.clock.now(),
         };
         let done = collect(&*self.store, &*self.blobs, options).await?;
+        show(&done, options.now);
         tracing::info!(
             planes = done.planes,
             blobs = done.blobs,
@@ -103,5 +108,26 @@ impl Collector {
     fn spread(&self, time: Duration) -> Duration {
         let share = (self.ids.random() % 1_000) as f64 / 1_000.0;
         time.mul_f64(0.5 + share)
+    }
+}
+
+/// What was done, as metrics.
+fn show(done: &Collected, now: Timestamp) {
+    let blobs = [
+        ("retired", done.retired),
+        ("restored", done.restored),
+        ("removed", done.discarded),
+        ("leftover", done.leftovers),
+    ];
+    for (step, count) in blobs {
+        BLOBS_COLLECTED.with([step]).increment(count);
+    }
+    for (step, bytes) in [("retired", done.retired_bytes), ("removed", done.discarded_bytes)] {
+        BLOB_BYTES_COLLECTED.with([step]).increment(bytes);
+    }
+    BLOBS_RETIRED.with([]).set(done.waiting as f64);
+    BLOB_COLLECTION_FAILURES.with([]).increment(done.failures);
+    if done.failures == 0 {
+        BLOB_COLLECTION_LAST.with([]).set(now.as_micros() as f64 / 1e6);
     }
 }

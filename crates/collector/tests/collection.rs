@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 use ag_artifacts::{BlobId, BlobMaintenance as _, BlobStore as _, LocalBlobs};
 use ag_collector::{Collected, Collector, Mode};
 use ag_store::{ArtifactIndex as _, Document, DocumentKind, Documents as _, PutMode};
+use ag_telemetry::metrics::Metrics;
 use ag_types::{Clock as _, SystemClock, SystemIds};
 use bytes::Bytes;
 use support::{GRACE, Meddler, World};
@@ -29,6 +30,7 @@ async fn what_nothing_names_goes_in_two_steps() {
             blobs: 2,
             retired: 1,
             retired_bytes: 3,
+            waiting: 1,
             ..Collected::default()
         }
     );
@@ -254,7 +256,23 @@ async fn nodes_take_turns() {
     };
     let turn = async |node: &Collector| node.collect_if_due().await.expect("collected").is_some();
     let (one, two) = (node(), node());
+    let metrics = Metrics::install().expect("recorder");
+    world.old_blob("three").await;
     assert!(turn(&one).await);
+    let text = metrics.render();
+    for line in [
+        r#"gateway_blobs_collected_total{step="retired"} 1"#,
+        r#"gateway_blob_bytes_collected_total{step="retired"} 5"#,
+        r#"gateway_blobs_collected_total{step="removed"} 0"#,
+        "gateway_blobs_retired 1",
+        "gateway_blob_collection_failures_total 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "no {line} in\n{text}");
+    }
+    assert!(
+        !text.contains("gateway_blob_collection_last_success_seconds 0\n"),
+        "{text}"
+    );
     assert!(!turn(&two).await && !turn(&one).await);
     world.pass(Duration::from_secs(3_700));
     assert!(turn(&two).await);

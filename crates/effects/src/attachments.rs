@@ -21,6 +21,8 @@ use ag_types::TenantScope;
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 
+use crate::handler::Failure;
+
 pub use handle::display_handle;
 pub use keep::{KeepFile, Kept, keep_read_file};
 pub use open::Opened;
@@ -95,30 +97,29 @@ impl<'a> SessionFiles<'a> {
         }
     }
 
-    async fn list(&self) -> Result<&[ArtifactMeta], String> {
+    async fn list(&self) -> Result<&[ArtifactMeta], Failure> {
         let session = self.session_id.ok_or("session_id is required")?;
         let load = || async {
             session_attachments(self.index, self.scope, session)
                 .await
-                .map_err(|error| format!("attachments are not available: {error}"))
+                .map_err(|error| Failure::of_store(error, "attachments are not available"))
         };
         self.listed.get_or_try_init(load).await.map(Vec::as_slice)
     }
 
-    async fn content(&self, meta: &ArtifactMeta) -> Result<Bytes, String> {
+    async fn content(&self, meta: &ArtifactMeta) -> Result<Bytes, Failure> {
         if meta.size_bytes > self.max_bytes {
             let (size, limit) = (meta.size_bytes, self.max_bytes);
-            return Err(format!("Attachment too large ({size} bytes > {limit} bytes)"));
+            return Err(format!("Attachment too large ({size} bytes > {limit} bytes)").into());
         }
         let missing = || format!("Content of artifact '{}' is missing", meta.artifact_id);
         let id = BlobId::parse(&meta.blob_id).ok_or_else(missing)?;
         let scope = crate::artifacts::blob_scope(self.scope);
-        match self.blobs.get(&scope, &id).await {
-            Ok(content) => content.ok_or_else(missing),
-            Err(error) => Err(format!(
-                "Content of artifact '{}' is not readable: {error}",
-                meta.artifact_id
-            )),
-        }
+        let content = self.blobs.get(&scope, &id).await.map_err(|error| {
+            let id = &meta.artifact_id;
+            Failure::from(error)
+                .worded(|error| format!("Content of artifact '{id}' is not readable: {error}"))
+        })?;
+        Ok(content.ok_or_else(missing)?)
     }
 }

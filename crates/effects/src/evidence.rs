@@ -258,7 +258,8 @@ async fn store(
         ..NewArtifact::default()
     };
     let (meta, row) =
-        crate::artifacts::store_artifact(ctx.blobs, ctx.scope, new, content, ctx.clock.now()).await?;
+        crate::artifacts::store_made(ctx.blobs, ctx.scope, new, content, ctx.clock.now(), &ctx.cancel)
+            .await?;
     Ok((node_reference(&meta), row))
 }
 

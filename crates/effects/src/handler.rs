@@ -71,12 +71,8 @@ impl Answer {
     /// The store failed before anything was done. An outage passes and is not the flow's fault: the effect happens
     /// later. What does not pass by itself fails with this text.
     pub fn store_failed(error: StoreError, text: impl Into<String>) -> Self {
-        let passes = matches!(
-            error,
-            StoreError::Unavailable(_) | StoreError::Ambiguous(_) | StoreError::SessionLost
-        );
         Self {
-            postponed: passes.then_some(error),
+            postponed: passes(&error).then_some(error),
             ..Self::failed(text)
         }
     }
@@ -117,9 +113,54 @@ pub enum Failure {
     Store(#[from] StoreError),
 }
 
+impl Failure {
+    /// The store could not be asked about `what`. What does not pass by itself fails with `what: error`.
+    pub fn of_store(error: StoreError, what: &str) -> Self {
+        match passes(&error) {
+            true => Self::Store(error),
+            false => Self::Text(format!("{what}: {error}")),
+        }
+    }
+
+    /// The outage, where it is one that passes by itself; otherwise the text of the failure. For handlers whose
+    /// failures are results.
+    ///
+    /// # Errors
+    /// That text.
+    pub fn outage(self) -> Result<StoreError, String> {
+        match self {
+            Self::Store(error) if passes(&error) => Ok(error),
+            other => Err(other.to_string()),
+        }
+    }
+
+    /// Another text for a failure that is not the store's.
+    #[must_use]
+    pub fn worded(self, word: impl FnOnce(String) -> String) -> Self {
+        match self.outage() {
+            Ok(error) => Self::Store(error),
+            Err(text) => Self::Text(word(text)),
+        }
+    }
+}
+
+/// Whether the same question will be answered later.
+fn passes(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Unavailable(_) | StoreError::Ambiguous(_) | StoreError::SessionLost
+    )
+}
+
 impl From<String> for Failure {
     fn from(text: String) -> Self {
         Self::Text(text)
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
     }
 }
 

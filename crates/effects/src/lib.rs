@@ -11,6 +11,9 @@ pub mod host;
 pub mod llm_call;
 pub mod memory;
 pub mod model_residency;
+#[cfg(test)]
+mod outages;
+mod patience;
 pub mod progress;
 pub mod routes;
 pub mod runtime_host;

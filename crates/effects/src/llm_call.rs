@@ -17,6 +17,7 @@ mod generate;
 mod grounding;
 mod hearing;
 mod input;
+mod linked;
 mod media;
 mod messages;
 mod observe;
@@ -27,14 +28,16 @@ mod tools;
 mod trim;
 
 use ag_kernel::{EffectRequest, VarChange};
+use ag_outbound::OutboundClient;
 use ag_providers::{ChatRequest, ResponseSchema, SamplingParams, Thinking, structured};
 use ag_types::Object;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-use crate::routes::{ModelQuery, ModelResolver, ResolveError, ResolvedModel};
+use crate::routes::{ModelQuery, ModelResolver, ResolvedModel};
 use crate::{Answer, EffectClass, EffectCtx, EffectHandler, Failure};
+pub use generate::MediaBackends;
 use input::Input;
 
 /// Host-wide settings of model calls.
@@ -44,6 +47,10 @@ pub struct LlmCallSettings {
     pub prompt_cache: bool,
     /// Largest attachment that is read, in bytes; 0 = the contract's 25 MiB.
     pub max_attachment_bytes: u64,
+    /// For sources that are only linked; without, those fail the call.
+    pub http: Option<OutboundClient>,
+    /// Media back ends of the environment.
+    pub backends: MediaBackends,
 }
 
 /// The handler.
@@ -63,10 +70,28 @@ impl LlmCall {
         input.check()?;
         let wanted = generate::Wanted::of(input.payload());
         if !wanted.wants_text() {
-            return Ok(self.media_only(ctx, request, &input, &wanted).await?);
+            return self.media_only(ctx, request, &input, &wanted).await;
         }
         let schema = response_schema(&input)?;
         let chosen = self.choose(ctx, &input).await?;
+
+        let cache_key = cache_key::of(
+            ctx,
+            &input,
+            &chosen,
+            &request.open.node_id,
+            self.settings.prompt_cache,
+        )?;
+        let cache_key = match cache_key {
+            cache_key::Key::Given(key) => key,
+            cache_key::Key::Open => {
+                let routes = self.resolver.routes();
+                routes
+                    .prompt_cache_key(ctx.scope, &chosen.provider, &chosen.model)
+                    .await?
+            }
+        };
+        let ready = self.ready(ctx, &input, &wanted).await?;
 
         let mut conversation = messages::conversation(&input);
         if let Some(limit) = input.max_input_tokens() {
@@ -85,13 +110,6 @@ impl LlmCall {
         let warnings = media::attach(&reader, &items, &mut conversation).await?;
         messages::finish(&mut conversation, input.system_prompt().as_deref());
 
-        let cache_key = cache_key::of(
-            ctx,
-            &input,
-            &chosen,
-            &request.open.node_id,
-            self.settings.prompt_cache,
-        )?;
         let base = ChatRequest {
             model: chosen.model.clone(),
             messages: conversation,
@@ -111,7 +129,8 @@ impl LlmCall {
             truncation: budget::Truncation::new(&input, &chosen.capabilities),
         };
         let asking = ask::ask(&chosen, base, &plan, &ctx.cancel);
-        let asked = observe::chat(&chosen, ctx.run, asking).await?;
+        let mut asked = observe::chat(&chosen, ctx.run, asking).await?;
+        let wire = result::Wire::take(&mut asked.reply);
 
         let made = result::Made {
             input: &input,
@@ -120,10 +139,10 @@ impl LlmCall {
             asked: &asked,
             warnings: &warnings,
         };
-        let mut value = result::value(&made, || ctx.ids.uuid().to_string());
+        let mut value = result::value(&made, wire, || ctx.ids.uuid().to_string());
         let artifacts = match wanted.is_empty() {
             true => Vec::new(),
-            false => self.with_media(ctx, request, &input, &wanted, &mut value).await?,
+            false => generate::beside(ctx, request, &input, &wanted, &ready, &mut value).await?,
         };
         let mut answer = Answer::done(value);
         answer.artifacts = artifacts;
@@ -156,10 +175,7 @@ impl LlmCall {
             base_url: base_url.as_deref(),
             ..ModelQuery::default_for(ctx.scope, "llm_call")
         };
-        self.resolver.resolve(query).await.map_err(|error| match error {
-            ResolveError::Store(error) => Failure::Store(error),
-            error => Failure::Text(error.to_string()),
-        })
+        Ok(self.resolver.resolve(query).await?)
     }
 }
 

@@ -38,7 +38,7 @@ pub use note::MemoryNote;
 pub use owners::{MemoryOwners, session_owner};
 pub use query::MemoryQuery;
 pub use rehydrate::MemoryRehydrate;
-pub use spans::{evidence_row, view};
+pub use spans::{evidence_row, recorded_row, view};
 pub use tag::MemoryTag;
 
 /// What the memory effects of a gateway share.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::routes::{ModelQuery, ModelResolver, ResolvedModel};
-use crate::{Answer, EffectClass, EffectCtx, EffectHandler};
+use crate::{Answer, EffectClass, EffectCtx, EffectHandler, Failure};
 
 const TEXT: &str = "text_generation";
 
@@ -102,7 +102,12 @@ impl ModelResidency {
         Self { resolver }
     }
 
-    async fn perform(&self, ctx: Asker<'_>, payload: &Object, operation: Operation) -> Result<Value, String> {
+    async fn perform(
+        &self,
+        ctx: Asker<'_>,
+        payload: &Object,
+        operation: Operation,
+    ) -> Result<Value, Failure> {
         match operation {
             Operation::List => self.list(ctx, payload).await,
             Operation::Load => self.load(ctx, payload).await,
@@ -116,7 +121,7 @@ impl ModelResidency {
         payload: &Object,
         provider: Option<&str>,
         model: Option<&str>,
-    ) -> Result<ResolvedModel, String> {
+    ) -> Result<ResolvedModel, Failure> {
         let base_url = text(payload, "base_url");
         let query = ModelQuery {
             provider,
@@ -125,14 +130,11 @@ impl ModelResidency {
             api_key: text(payload, "provider_api_key").map(SecretString::from),
             ..ModelQuery::default_for(ctx.scope, "model_residency")
         };
-        self.resolver
-            .resolve(query)
-            .await
-            .map_err(|error| error.to_string())
+        Ok(self.resolver.resolve(query).await?)
     }
 
     /// The plane's text model as a cached client, and what its server says is loaded.
-    async fn list(&self, ctx: Asker<'_>, payload: &Object) -> Result<Value, String> {
+    async fn list(&self, ctx: Asker<'_>, payload: &Object) -> Result<Value, Failure> {
         let (task, provider, model) = (
             text(payload, "task"),
             text(payload, "provider"),
@@ -145,7 +147,14 @@ impl ModelResidency {
         };
         let chosen = match (&provider, asked_model) {
             (Some(_), None) => None,
-            (provider, asked) => self.resolve(ctx, payload, provider.as_deref(), asked).await.ok(),
+            (provider, asked) => match self.resolve(ctx, payload, provider.as_deref(), asked).await {
+                Ok(chosen) => Some(chosen),
+                Err(failure) => match failure.outage() {
+                    Ok(away) => return Err(away.into()),
+                    // Nothing is configured: nothing is loaded.
+                    Err(_) => None,
+                },
+            },
         };
         let mut models = Vec::new();
         if let Some(chosen) = chosen {
@@ -211,7 +220,7 @@ impl ModelResidency {
         }))
     }
 
-    async fn load(&self, ctx: Asker<'_>, payload: &Object) -> Result<Value, String> {
+    async fn load(&self, ctx: Asker<'_>, payload: &Object) -> Result<Value, Failure> {
         let task = text(payload, "task").ok_or("model_residency load requires payload.task")?;
         supported(&task)?;
         let (provider, model) = (text(payload, "provider"), text(payload, "model"));
@@ -219,17 +228,17 @@ impl ModelResidency {
             .resolve(ctx, payload, provider.as_deref(), model.as_deref())
             .await?;
         let Some(port) = &chosen.client.residency else {
-            return Err("AbstractCore provider does not expose load_model(model_name).".to_owned());
+            return Err("AbstractCore provider does not expose load_model(model_name).".into());
         };
         let loaded = port
             .load(&chosen.model, ctx.cancel.clone())
             .await
             .map_err(|error| error.to_string())?;
         if !loaded.loaded {
-            return Err("model_residency load did not verify loaded provider residency".to_owned());
+            return Err("model_residency load did not verify loaded provider residency".into());
         }
         if loaded.model.is_empty() {
-            return Err("model_residency load completed without a loaded model".to_owned());
+            return Err("model_residency load completed without a loaded model".into());
         }
         let row = Row {
             provider: &chosen.provider,
@@ -240,7 +249,7 @@ impl ModelResidency {
         Ok(changed(&row, Operation::Load, "loaded", true))
     }
 
-    async fn unload(&self, ctx: Asker<'_>, payload: &Object) -> Result<Value, String> {
+    async fn unload(&self, ctx: Asker<'_>, payload: &Object) -> Result<Value, Failure> {
         let runtime_id = text(payload, "runtime_id");
         let named = runtime_id.as_deref().and_then(of_runtime_id);
         let (provider, model) = match named {
@@ -248,13 +257,13 @@ impl ModelResidency {
             None => (text(payload, "provider"), text(payload, "model")),
         };
         if provider.is_none() || model.is_none() {
-            return Err("model_residency unload requires runtime_id or provider/model".to_owned());
+            return Err("model_residency unload requires runtime_id or provider/model".into());
         }
         let chosen = self
             .resolve(ctx, payload, provider.as_deref(), model.as_deref())
             .await?;
         let Some(port) = &chosen.client.residency else {
-            return Err("model_residency unload did not verify unloaded provider residency".to_owned());
+            return Err("model_residency unload did not verify unloaded provider residency".into());
         };
         let gone = port
             .unload(&chosen.model, ctx.cancel.clone())
@@ -303,13 +312,16 @@ impl EffectHandler for ModelResidency {
             Some(operation) => (operation.name(), self.perform(ctx, payload, operation).await),
             None => (
                 given.as_str(),
-                Err(format!("Unsupported model_residency operation: '{given}'")),
+                Err(format!("Unsupported model_residency operation: '{given}'").into()),
             ),
         };
-        match result {
+        match result.map_err(Failure::outage) {
             Ok(value) => Answer::done(value),
-            Err(error) if payload.get("required").is_some_and(ag_pyvalue::truthy) => Answer::failed(error),
-            Err(error) => Answer::done(json!({
+            Err(Ok(away)) => Failure::Store(away).into(),
+            Err(Err(error)) if payload.get("required").is_some_and(ag_pyvalue::truthy) => {
+                Answer::failed(error)
+            }
+            Err(Err(error)) => Answer::done(json!({
                 "ok": false,
                 "success": false,
                 "operation": name,

@@ -8,12 +8,14 @@
 //! Everything is looked up when it is used, never at start: a changed default is in force for the next call, and a
 //! default that names a missing connection fails that call instead of the service (contract, capability discovery §8).
 
+mod cache_keys;
 mod catalogues;
 mod keys;
 mod resolver;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod upstream;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -29,6 +31,9 @@ use serde_json::Value;
 
 pub use catalogues::Catalogues;
 pub use resolver::{ModelQuery, ModelResolver, ResolveError, ResolvedModel, plane_name, scope_of_plane_name};
+
+use cache_keys::CacheKeys;
+use upstream::Upstream;
 
 /// Limits of a model, as run variables need them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +130,9 @@ pub enum RouteError {
         /// Kind and modality as given, without the task (contract text).
         key: String,
     },
+    /// The service that keeps the defaults in split mode did not take it.
+    #[error("{0}")]
+    Upstream(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -143,14 +151,17 @@ pub struct CapabilityRoutes {
     levels: RouteLevels,
     service_default: Option<Route>,
     cache: Mutex<HashMap<PlaneId, Cached>>,
+    /// Keeps them instead, in split mode.
+    upstream: Option<Upstream>,
 }
 
-/// Routes of a plane as they were read.
+/// Routes and cache keys of a plane as they were read.
 struct Cached {
     generation: i64,
     /// When the generation was last compared with the store's.
     checked: Instant,
     routes: Arc<Routes>,
+    cache_keys: Arc<CacheKeys>,
 }
 
 /// For this long a cached set is used without asking the store: a start reads it, and a change made on another node
@@ -173,6 +184,7 @@ impl CapabilityRoutes {
             levels,
             service_default,
             cache: Mutex::default(),
+            upstream: None,
         }
     }
 
@@ -247,6 +259,9 @@ impl CapabilityRoutes {
     /// # Errors
     /// [`StoreError`].
     pub async fn rows(&self, scope: &TenantScope) -> Result<Value, StoreError> {
+        if let Some(upstream) = &self.upstream {
+            return Ok(upstream.rows().await);
+        }
         let baseline = self.stored(&TenantScope::root()).await?;
         let overlay = self.overlay(scope).await?;
         Ok(rows::answer(
@@ -263,6 +278,9 @@ impl CapabilityRoutes {
     /// [`RouteError`].
     pub async fn set(&self, scope: &TenantScope, key: &str, body: &Value) -> Result<(), RouteError> {
         let stored_key = known("set", key)?;
+        if let Some(upstream) = &self.upstream {
+            return upstream.change(key, Some(body)).await;
+        }
         let route = Route::from_value(body);
         if route.is_empty() {
             return self.clear(scope, key).await;
@@ -286,10 +304,13 @@ impl CapabilityRoutes {
     /// # Errors
     /// [`RouteError`].
     pub async fn clear(&self, scope: &TenantScope, key: &str) -> Result<(), RouteError> {
-        let key = known("clear", key)?;
+        let stored_key = known("clear", key)?;
+        if let Some(upstream) = &self.upstream {
+            return upstream.change(key, None).await;
+        }
         let level = self.level(scope);
         self.documents
-            .delete_document(&level, DocumentKind::CapabilityDefault, key)
+            .delete_document(&level, DocumentKind::CapabilityDefault, stored_key)
             .await?;
         self.cache.lock().remove(&level.plane);
         Ok(())
@@ -304,59 +325,80 @@ impl CapabilityRoutes {
     }
 
     async fn overlay(&self, scope: &TenantScope) -> Result<Option<Arc<Routes>>, StoreError> {
-        if self.levels == RouteLevels::Single || scope.plane == PlaneId::ROOT {
+        if self.upstream.is_some() || self.levels == RouteLevels::Single || scope.plane == PlaneId::ROOT {
             return Ok(None);
         }
         self.stored(scope).await.map(Some)
     }
 
-    /// Routes of one plane. The plane's generation rises with every change, so comparing it is enough.
     async fn stored(&self, scope: &TenantScope) -> Result<Arc<Routes>, StoreError> {
+        Ok(self.held(scope).await?.0)
+    }
+
+    /// Routes and cache keys of one plane. The plane's generation rises with every change, so comparing it is enough.
+    async fn held(&self, scope: &TenantScope) -> Result<(Arc<Routes>, Arc<CacheKeys>), StoreError> {
+        if let Some(upstream) = &self.upstream {
+            return Ok((upstream.routes().await?, Arc::default()));
+        }
         if let Some(cached) = self.cache.lock().get(&scope.plane)
             && cached.checked.elapsed() < FRESH
         {
-            return Ok(Arc::clone(&cached.routes));
+            return Ok(cached.held());
         }
         let generation = self.documents.generation(scope).await?;
         if let Some(cached) = self.cache.lock().get_mut(&scope.plane)
             && cached.generation == generation
         {
             cached.checked = Instant::now();
-            return Ok(Arc::clone(&cached.routes));
+            return Ok(cached.held());
         }
         let (generation, documents) = self
             .documents
             .documents(scope, DocumentKind::CapabilityDefault)
             .await?;
-        let mut routes = Routes::new();
-        for document in documents {
-            match serde_json::from_str::<Value>(&document.body) {
-                Ok(body) => {
-                    let route = Route::from_value(&body);
-                    if !route.is_empty() {
-                        routes.insert(document.id, route);
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(route = %document.id, %error, "stored capability default is damaged");
-                }
-            }
-        }
-        let routes = Arc::new(routes);
+        // Read after the generation was: a change in between is found by the next comparison.
+        let (_, keys) = self
+            .documents
+            .documents(scope, DocumentKind::PromptCacheKey)
+            .await?;
+        let cached = Cached {
+            generation,
+            checked: Instant::now(),
+            routes: Arc::new(routes_of(documents)),
+            cache_keys: Arc::new(cache_keys::read(keys)),
+        };
+        let held = cached.held();
         let mut cache = self.cache.lock();
         if cache.len() >= MAX_CACHED_PLANES && !cache.contains_key(&scope.plane) {
             cache.clear();
         }
-        cache.insert(
-            scope.plane,
-            Cached {
-                generation,
-                checked: Instant::now(),
-                routes: Arc::clone(&routes),
-            },
-        );
-        Ok(routes)
+        cache.insert(scope.plane, cached);
+        Ok(held)
     }
+}
+
+impl Cached {
+    fn held(&self) -> (Arc<Routes>, Arc<CacheKeys>) {
+        (Arc::clone(&self.routes), Arc::clone(&self.cache_keys))
+    }
+}
+
+fn routes_of(documents: Vec<Document>) -> Routes {
+    let mut routes = Routes::new();
+    for document in documents {
+        match serde_json::from_str::<Value>(&document.body) {
+            Ok(body) => {
+                let route = Route::from_value(&body);
+                if !route.is_empty() {
+                    routes.insert(document.id, route);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(route = %document.id, %error, "stored capability default is damaged");
+            }
+        }
+    }
+    routes
 }
 
 /// The key under which a known route is stored.

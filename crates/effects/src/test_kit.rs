@@ -6,8 +6,8 @@ use ag_artifacts::{MemoryBlobs, NewArtifact};
 use ag_kernel::{EffectRequest, OpenEffect};
 use ag_providers::fake::{FakeChat, FakeMedia, Step};
 use ag_providers::{
-    CapabilityTable, EndpointOrigin, ModelCatalogue, ModelResidency, ProviderClient, ProviderDirectory,
-    ProviderEndpoint, ProviderError, ProviderQuery, Transcriber, family, unknown_provider,
+    CapabilityTable, Embedder, EndpointOrigin, ModelCatalogue, ModelResidency, ProviderClient,
+    ProviderDirectory, ProviderEndpoint, ProviderError, ProviderQuery, Transcriber, family, unknown_provider,
 };
 use ag_store::{ArtifactIndex, fake::FakeStore};
 use ag_types::{
@@ -33,13 +33,14 @@ pub(crate) struct SeenQuery {
     pub(crate) origin: EndpointOrigin,
 }
 
-/// Leads every known family, and `endpoint:team`, to one scripted model.
+/// Leads every known family, and `endpoint:team`, to one scripted model; `endpoint:away` cannot be read.
 #[derive(Default)]
 pub(crate) struct TestDirectory {
     pub(crate) chat: Arc<FakeChat>,
     pub(crate) catalogue: Option<Arc<dyn ModelCatalogue>>,
     pub(crate) residency: Option<Arc<dyn ModelResidency>>,
     pub(crate) transcriber: Option<Arc<dyn Transcriber>>,
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) media: Option<Arc<FakeMedia>>,
     pub(crate) allowed_models: Vec<String>,
     pub(crate) queries: Mutex<Vec<SeenQuery>>,
@@ -48,6 +49,9 @@ pub(crate) struct TestDirectory {
 #[async_trait]
 impl ProviderDirectory for TestDirectory {
     async fn resolve(&self, query: ProviderQuery<'_>) -> Result<ProviderClient, ProviderError> {
+        if query.provider == "endpoint:away" {
+            return Err(ProviderError::ConnectionsUnreadable);
+        }
         let name = if query.provider == "endpoint:team" {
             "vllm"
         } else {
@@ -73,6 +77,7 @@ impl ProviderDirectory for TestDirectory {
         });
         let mut client = ProviderClient {
             transcriber: self.transcriber.clone(),
+            embedder: self.embedder.clone(),
             catalogue: self.catalogue.clone(),
             residency: self.residency.clone(),
             ..ProviderClient::new(endpoint, self.chat.clone())

@@ -4,6 +4,7 @@
 //! decide over the rest: run it now, wait for a person, or wait for an outside worker.
 
 mod files;
+mod media;
 mod run;
 mod settle;
 #[cfg(test)]
@@ -27,7 +28,7 @@ use serde_json::Value;
 use crate::{
     attachments::{self, SessionFiles},
     evidence,
-    handler::{Answer, EffectClass, EffectCtx, EffectHandler, Tools, ToolsDone},
+    handler::{Answer, EffectClass, EffectCtx, EffectHandler, Failure, Tools, ToolsDone},
     workspaces::Workspaces,
 };
 
@@ -127,10 +128,10 @@ impl ToolCallsEffect {
         }
     }
 
-    async fn attempt(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Result<Answer, String> {
+    async fn attempt(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Result<Answer, Failure> {
         let open = &request.open;
         if !open.payload.get("tool_calls").is_some_and(Value::is_array) {
-            return Err("tool_calls requires payload.tool_calls (list)".to_owned());
+            return Err("tool_calls requires payload.tool_calls (list)".into());
         }
         let policy = self.policy(ctx).await?;
         let mut batch = self.split(&open.payload, &policy).await?;
@@ -138,7 +139,7 @@ impl ToolCallsEffect {
         let session = ctx.run.head.session_id.as_deref();
         let files = SessionFiles::new(ctx.store, ctx.blobs, ctx.scope, session, limit);
         let mut side = Side::default();
-        files::answer_by_runtime(&files, &mut batch, &mut side).await;
+        files::answer_by_runtime(&files, &mut batch, &mut side).await?;
         let trusted = self.toolbox.auto_approved();
         let outcome = match self.settings.mode.decide(batch.pending.values(), &trusted) {
             Decision::AwaitApproval => {
@@ -170,6 +171,7 @@ impl ToolCallsEffect {
                         keeper.after_read(call, asked, result, &mut side).await;
                     }
                 }
+                media::keep(ctx, &mut results, limit, &mut side).await;
                 let results = results.into_iter().map(ToolResult::into_value).collect();
                 let stored = batch::executed(batch.merge(results));
                 let captured = evidence::capture(ctx, &arguments_of(&batch), &stored).await;
@@ -217,7 +219,7 @@ impl EffectHandler for ToolCallsEffect {
     }
 
     async fn handle(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Answer {
-        self.attempt(ctx, request).await.unwrap_or_else(Answer::failed)
+        self.attempt(ctx, request).await.unwrap_or_else(Answer::from)
     }
 }
 
@@ -232,11 +234,12 @@ impl Tools for ToolCallsEffect {
             .as_ref()
             .and_then(Value::as_object)
             .unwrap_or(&empty);
+        let mut side = Side::default();
         let stored = match settle::stored(&batch.wait, &batch.payload) {
             Some(stored) => stored,
             None => {
                 let calls = batch::waiting_calls(details);
-                let results = match self.policy(ctx).await {
+                let mut results = match self.policy(ctx).await {
                     Ok(policy) => run::all(&self.toolbox, &calls, &self.tool_context(ctx, &policy)).await,
                     Err(error) => {
                         let text = format!("Tool execution failed: {error}");
@@ -246,6 +249,8 @@ impl Tools for ToolCallsEffect {
                             .collect()
                     }
                 };
+                let limit = attachments::max_bytes(&empty, &ctx.run.vars, self.settings.max_attachment_bytes);
+                media::keep(ctx, &mut results, limit, &mut side).await;
                 let results = results.into_iter().map(ToolResult::into_value).collect();
                 batch::executed(batch::merge_waiting(details, results))
             }
@@ -254,11 +259,13 @@ impl Tools for ToolCallsEffect {
             .iter()
             .find_map(|key| details.get(*key)?.as_array());
         let captured = evidence::capture(ctx, calls.map_or(&[], Vec::as_slice), &stored).await;
+        side.changes.extend(captured.changes);
+        side.artifacts.extend(captured.artifacts);
         ToolsDone {
             stored,
             state: captured.state,
-            changes: captured.changes,
-            artifacts: captured.artifacts,
+            changes: side.changes,
+            artifacts: side.artifacts,
             owners: Vec::new(),
             memory: captured.memory,
         }

@@ -4,7 +4,10 @@ use std::{cell::RefCell, sync::Arc};
 
 use ag_kernel::{Counts, RunAux};
 use ag_store::{Counters, RunColumns, Segment, StoreError};
-use ag_types::{Object, RunHead, RunState};
+use ag_types::{
+    Object, RunHead, RunState,
+    json::{write_object, write_value},
+};
 use serde_json::Value;
 
 use crate::lifecycle;
@@ -26,9 +29,12 @@ pub fn encode(run: &RunState, aux: &RunAux, counters: Counters) -> RunColumns {
         paused: run.is_paused(),
         error: run.error.clone(),
         wait: wait.map(text),
-        vars: text(&run.vars),
+        vars: text_with(|buffer| write_object(&run.vars, buffer)),
         meta: text(aux),
-        output: run.output.as_ref().map(text),
+        output: run
+            .output
+            .as_ref()
+            .map(|output| text_with(|buffer| write_value(output, buffer))),
         lifecycle: lifecycle::of_vars(&run.vars).as_ref().map(text),
         counters,
         updated_at: run.updated_at,
@@ -44,12 +50,18 @@ thread_local! {
 const KEEP_BYTES: usize = 1024 * 1024;
 
 fn text<T: serde::Serialize>(value: &T) -> Arc<str> {
+    text_with(|buffer| {
+        // Only maps with text keys, numbers and texts: these always serialise.
+        let written = serde_json::to_writer(buffer, value);
+        debug_assert!(written.is_ok(), "{written:?}");
+    })
+}
+
+fn text_with(write: impl FnOnce(&mut Vec<u8>)) -> Arc<str> {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.clear();
-        // Only maps with text keys, numbers and texts: these always serialise, as UTF-8.
-        let written = serde_json::to_writer(&mut *buffer, value);
-        let text = written.ok().and_then(|()| std::str::from_utf8(buffer).ok());
-        let text = Arc::from(text.unwrap_or_default());
+        write(buffer);
+        let text = Arc::from(std::str::from_utf8(buffer).unwrap_or_default());
         if buffer.capacity() > KEEP_BYTES {
             *buffer = Vec::new();
         }

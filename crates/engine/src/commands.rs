@@ -1,10 +1,12 @@
 //! Client commands: who they reach, and what mail they become (architecture D2, runs contract §4).
 
+use std::time::Duration;
+
 use ag_kernel::vars;
 use ag_messaging::Control;
 use ag_store::{CommandTarget, MailKind, NewCommand, PostOutcome, StoreError};
 use ag_telemetry::{
-    metrics::{COMMANDS, store_operation},
+    metrics::{COMMANDS, FOUND_BY_SWEEP, store_operation},
     traces,
 };
 use ag_types::{Object, RunId, RunKey, TenantScope};
@@ -47,8 +49,8 @@ pub struct CommandRequest {
     pub client_id: Option<String>,
 }
 
-/// What the client is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the client is told, and what is left to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandReceipt {
     /// False for a repeat.
     pub accepted: bool,
@@ -56,6 +58,23 @@ pub struct CommandReceipt {
     pub duplicate: bool,
     /// Number inside the plane; that of the first posting for a repeat.
     pub seq: i64,
+    /// Runs with a holder that has been told of a cancel. After [`CANCEL_TIME`] whoever posted it takes those over whose
+    /// holder has not obeyed ([`Deps::take_over`]), sooner than a sweep of the runners would.
+    pub held: Vec<RunId>,
+}
+
+/// How long a holder may take to obey a cancel, and a little more, because the store's clock decides.
+pub const CANCEL_TIME: Duration = Duration::from_millis(1_600);
+
+impl CommandReceipt {
+    const fn of(seq: i64, duplicate: bool) -> Self {
+        Self {
+            accepted: !duplicate,
+            duplicate,
+            seq,
+            held: Vec::new(),
+        }
+    }
 }
 
 /// Why a command was not stored.
@@ -117,11 +136,7 @@ impl Deps {
             COMMANDS
                 .with([metric_kind(&request.kind), "duplicate"])
                 .increment(1);
-            return Ok(CommandReceipt {
-                accepted: false,
-                duplicate: true,
-                seq: known.seq,
-            });
+            return Ok(CommandReceipt::of(known.seq, true));
         }
         for _ in 0..MAX_RESOLVES {
             let targets = self.targets(scope, &request).await?;
@@ -142,34 +157,43 @@ impl Deps {
             match store_operation("command", self.store.post_command(scope, command)).await? {
                 PostOutcome::Accepted { seq, woken, preempt } => {
                     count(if refused { "refused" } else { "accepted" });
+                    ag_failpoints::hit_of("cmd.before_ring", &[&request.kind]);
                     for woken in woken {
                         self.bell.ring(&woken.pool, &[woken.key]).await;
                     }
+                    let mut receipt = CommandReceipt::of(seq, false);
                     for (session, run) in preempt {
+                        receipt.held.push(run);
                         let key = RunKey {
                             run,
                             plane: scope.plane,
                         };
                         self.bell.control(session, Control::Cancel(key)).await;
                     }
-                    return Ok(CommandReceipt {
-                        accepted: true,
-                        duplicate: false,
-                        seq,
-                    });
+                    ag_failpoints::hit_of("cmd.before_ack", &[&request.kind]);
+                    return Ok(receipt);
                 }
                 PostOutcome::Duplicate { seq } => {
                     count("duplicate");
-                    return Ok(CommandReceipt {
-                        accepted: false,
-                        duplicate: true,
-                        seq,
-                    });
+                    return Ok(CommandReceipt::of(seq, true));
                 }
                 PostOutcome::Stale => {}
             }
         }
         Err(StoreError::Unavailable("the run tree keeps changing".to_owned()).into())
+    }
+
+    /// Takes those of the runs over whose holders ignore a cancel, and wakes others for them; how many those were.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a sweep of the runners does the same later.
+    pub async fn take_over(&self, scope: &TenantScope, runs: &[RunId]) -> Result<usize, StoreError> {
+        let woken = self.store.take_over(scope, runs).await?;
+        FOUND_BY_SWEEP.with(["cancel"]).increment(woken.len() as u64);
+        for woken in &woken {
+            self.bell.ring(&woken.pool, &[woken.key]).await;
+        }
+        Ok(woken.len())
     }
 
     async fn targets(&self, scope: &TenantScope, request: &CommandRequest) -> Result<Targets, CommandError> {

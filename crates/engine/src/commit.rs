@@ -1,11 +1,11 @@
 //! The one door through which a held run is written.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ag_artifacts::{NewArtifact, Tags};
 use ag_effects::{Child, artifacts::store_artifact};
 use ag_messaging::FeedItem;
-use ag_store::{Commit, CommitOutcome, NewRun, OutMail, Placement, Rest, StoreError};
+use ag_store::{Commit, CommitOutcome, NewRun, OutMail, Placement, Rest, StoreError, Woken};
 use ag_telemetry::metrics::{RUN_START, RUNS_ENDED, STALE_WRITES, store_operation};
 use ag_types::{RunKey, RunStatus, SystemScope, Timestamp};
 use tracing::Instrument as _;
@@ -60,6 +60,8 @@ impl Deps {
         held.tick.run.updated_at = self.clock.now().max(held.tick.run.updated_at);
         self.settle_writes(held).await?;
         let commit = self.build(held, rest)?;
+        let workflow = &*held.tick.run.head.workflow_id;
+        ag_failpoints::pass("step.before_commit", &[rest_name(rest), workflow]).await;
         let outcome = store_operation("commit", self.send(commit.clone()))
             .instrument(tracing::info_span!(
                 "commit",
@@ -69,6 +71,10 @@ impl Deps {
             .await?;
         match outcome {
             CommitOutcome::Committed { mail_in } => {
+                ag_failpoints::hit_of("step.after_commit", &[rest_name(rest), workflow]);
+                if rest == Rest::Terminal && held.tick.run.head.parent_run_id.is_some() {
+                    ag_failpoints::hit("child.terminal");
+                }
                 held.mail_in = mail_in;
                 held.rev += 1;
                 self.after_commit(held, commit).await;
@@ -199,22 +205,51 @@ impl Deps {
         if !items.is_empty() {
             self.feed.publish(held.key, items).await;
         }
-        let woken: Vec<RunKey> = pending
+        let key = |run| RunKey { run, plane };
+        let mut here: Vec<RunKey> = pending
             .children
             .iter()
-            .map(|child| child.state.head.run_id)
-            .chain(pending.mail.iter().map(|mail| mail.to))
-            .map(|run| RunKey { run, plane })
+            .map(|child| key(child.state.head.run_id))
             .collect();
-        if !woken.is_empty() {
-            // Those of other pools are handed on by who claims them here.
-            self.bell.ring(&held.pool, &woken).await;
+        let mut mailed: Vec<RunKey> = pending.mail.iter().map(|mail| key(mail.to)).collect();
+        if !held.mixed {
+            here.append(&mut mailed);
+        }
+        if !here.is_empty() || !mailed.is_empty() {
+            ag_failpoints::hit("outbox.before_publish");
+            if !here.is_empty() {
+                self.bell.ring(&held.pool, &here).await;
+            }
+            self.ring_ready(&held.pool, &mailed).await;
+            ag_failpoints::hit("outbox.after_publish");
         }
         if let Some(pool) = pending.pool {
             held.pool = pool;
         }
         if commit.rest == Rest::Again {
             self.bell.ring(&held.pool, &[held.key]).await;
+        }
+    }
+
+    /// Rings for those of the runs that have become ready, in the pools they belong to; all at `here` if that cannot be
+    /// found out: who claims a run of another pool hands it on.
+    async fn ring_ready(&self, here: &Arc<str>, mailed: &[RunKey]) {
+        if mailed.is_empty() {
+            return;
+        }
+        let woken = match self.store.ready_among(&SCOPE, mailed).await {
+            Ok(woken) => woken,
+            Err(error) => {
+                tracing::debug!(%error, "the pools of addressees are not known");
+                return self.bell.ring(here, mailed).await;
+            }
+        };
+        let mut by_pool: BTreeMap<Arc<str>, Vec<RunKey>> = BTreeMap::new();
+        for Woken { key, pool } in woken {
+            by_pool.entry(pool).or_default().push(key);
+        }
+        for (pool, keys) in by_pool {
+            self.bell.ring(&pool, &keys).await;
         }
     }
 

@@ -113,6 +113,7 @@ impl Deps {
         signals: &Signals,
         pending: Option<EffectRequest>,
     ) -> Result<Ended, Stop> {
+        held.mixed = signals.place.is_mixed();
         let workflow = match self
             .workflows
             .get(
@@ -293,6 +294,10 @@ impl Deps {
         request: EffectRequest,
         budget: &mut Budget,
     ) -> Result<Flow, Stop> {
+        ag_failpoints::hit_of(
+            "step.before_effect",
+            &[request.open.kind.as_str(), &*held.tick.run.head.workflow_id],
+        );
         let answer = match self.effects.get(request.open.kind) {
             None => Answer::failed(format!(
                 "No effect handler registered for {}",
@@ -309,6 +314,10 @@ impl Deps {
                 }
             },
         };
+        ag_failpoints::hit_of(
+            "step.after_effect",
+            &[request.open.kind.as_str(), &*held.tick.run.head.workflow_id],
+        );
         let outside = self
             .effects
             .get(request.open.kind)
@@ -335,7 +344,7 @@ impl Deps {
 
     /// Asks again while the handler cannot reach the store: what the tick holds in memory, results of calls included,
     /// would be lost with the run. `None`: a cancel came.
-    async fn ask_handler(
+    pub(crate) async fn ask_handler(
         &self,
         held: &mut Held,
         signals: &Signals,

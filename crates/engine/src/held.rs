@@ -28,12 +28,16 @@ pub struct Held {
     pub seen: i64,
     /// Pool.
     pub pool: Arc<str>,
+    /// Mail may reach runs of other pools.
+    pub mixed: bool,
     /// Bundle it executes.
     pub bundle_sha256: Option<Arc<str>>,
     /// Sums.
     pub counters: Counters,
     /// Crashes of former holders since the last progress.
     pub crashes: i16,
+    /// Whether the top of the run's tree is a schedule that repeats, once somebody has asked.
+    pub recurrent: Option<bool>,
     /// State.
     pub tick: Tick,
     /// Records that wait for the next commit.
@@ -106,9 +110,11 @@ impl Held {
             // reading from zero returns exactly the unread part.
             seen: 0,
             pool: claimed.pool,
+            mixed: false,
             bundle_sha256: claimed.bundle_sha256,
             counters: columns.counters,
             crashes: claimed.crashes,
+            recurrent: None,
             tick: Tick::new(run, aux, max_inline, ids),
             records: Vec::new(),
             offloaded: Vec::new(),

@@ -29,13 +29,13 @@ pub mod traces;
 pub mod workflows;
 
 pub use ag_effects::{Host, HostQuestion};
-pub use commands::{CommandError, CommandReceipt, CommandRequest};
+pub use commands::{CANCEL_TIME, CommandError, CommandReceipt, CommandRequest};
 pub use commit::Stop;
 pub use deps::{Deps, TickLimits};
 pub use drive::{CancelSignal, Ended, Signals};
 pub use facade::CallRequest;
 pub use held::Held;
-pub use pools::{LivePools, Place, Unfit};
+pub use pools::{LivePools, POOL_GRACE, Place, Unfit};
 pub use schedule::{ScheduleError, ScheduleRequest};
 pub use seed::{ModelDefaults, ModelLimits, RunSettings};
 pub use start::{LocalRunner, Slot, StartError, StartRequest, Starter};

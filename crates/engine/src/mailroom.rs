@@ -226,6 +226,7 @@ fn child_done(held: &mut Held, body: &Value, now: Timestamp) -> Option<String> {
         return None;
     }
     if held.tick.waits_for_child(child) {
+        ag_failpoints::hit("parent.before_wake");
         let wants_traces = held
             .tick
             .run

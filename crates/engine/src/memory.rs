@@ -5,23 +5,22 @@
 //! in one commit. So a crash repeats a job and never loses or doubles one. Jobs run whatever the run rests on: it may
 //! wait or be paused.
 
-use ag_effects::{
-    Answer,
-    memory::foreign::{MemoryReply, MemoryWrite, TARGET_HAS_ENDED, Work, keep_note},
-};
+mod budget;
+mod compact;
+
+use ag_effects::memory::foreign::{MemoryReply, MemoryWrite, TARGET_HAS_ENDED, Work, keep_note};
 use ag_kernel::{EffectRequest, OpenEffect, Outcome, VarChange};
 use ag_store::{MailKind, OutMail};
-use ag_types::{EffectKind, Object, RunId, RunStatus, StepStatus, Timestamp};
+use ag_types::{EffectKind, Object, RunId, RunStatus, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{Deps, Held, Signals, commit::Stop, mailroom::RUN_HAS_ENDED};
+use compact::{Compaction, Origin};
 
 /// An effect that waits for another run looks after this time whether that run is still there.
 const LOOK_MICROS: i64 = 2_000_000;
-/// Node of the records that a command leaves.
-const NODE: &str = "compact_memory";
-/// What the root of a schedule remembers of it.
+/// What the root of a schedule remembers of a compaction below it.
 const MARKER: &str = "_runtime.last_compact_memory";
 
 /// Work on this run's memory.
@@ -33,18 +32,8 @@ enum Job {
         /// What, and by whom.
         write: MemoryWrite,
     },
-    /// Asked by a client.
-    Compact {
-        command_id: String,
-        payload: Object,
-        /// Run that the command named.
-        requested_run_id: String,
-        /// Top of its tree.
-        root_run_id: String,
-        /// Its record, once it is written.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        open: Option<OpenEffect>,
-    },
+    /// The run's own conversation.
+    Compact(Compaction),
     /// A schedule's root learns of a compaction below it.
     Mark { value: Value },
 }
@@ -82,19 +71,13 @@ pub(crate) fn compact_asked(held: &mut Held, mut body: Value, command: Option<&s
             .and_then(|value| value.as_str().map(str::to_owned))
             .unwrap_or_else(|| own.clone())
     };
-    let (requested_run_id, root_run_id) = (take("requested_run_id"), take("root_run_id"));
+    let origin = Origin::Command {
+        command_id: command.unwrap_or_default().to_owned(),
+        requested_run_id: take("requested_run_id"),
+        root_run_id: take("root_run_id"),
+    };
     let payload = body.as_object().cloned().unwrap_or_default();
-    let command_id = command.unwrap_or_default().to_owned();
-    push(
-        held,
-        &Job::Compact {
-            command_id,
-            payload,
-            requested_run_id,
-            root_run_id,
-            open: None,
-        },
-    );
+    push(held, &Job::Compact(Compaction::new(origin, payload)));
     None
 }
 
@@ -122,7 +105,7 @@ pub(crate) fn refuse_work(held: &mut Held) {
             Ok(Job::Write { write }) => {
                 reply(held, write.reply_to, write.key, Err(TARGET_HAS_ENDED.to_owned()));
             }
-            Ok(Job::Compact { command_id, .. }) => refuse(held, &command_id, RUN_HAS_ENDED),
+            Ok(Job::Compact(compaction)) => refuse(held, &compaction.origin, RUN_HAS_ENDED),
             Ok(Job::Mark { .. }) | Err(_) => {}
         }
     }
@@ -138,9 +121,13 @@ fn reply(held: &mut Held, to: RunId, key: String, outcome: Result<Value, String>
     });
 }
 
-fn refuse(held: &mut Held, command_id: &str, text: &str) {
-    if !command_id.is_empty() {
-        held.pending.outcomes.push((command_id.into(), text.to_owned()));
+fn refuse(held: &mut Held, origin: &Origin, text: &str) {
+    if let Origin::Command { command_id, .. } = origin
+        && !command_id.is_empty()
+    {
+        held.pending
+            .outcomes
+            .push((command_id.as_str().into(), text.to_owned()));
     }
 }
 
@@ -164,6 +151,7 @@ impl Deps {
     /// # Errors
     /// [`Stop`].
     pub(crate) async fn memory_work(&self, held: &mut Held, signals: &Signals) -> Result<(), Stop> {
+        self.watch_budget(held).await?;
         while !held.tick.run.status.is_terminal() && !signals.drain.is_cancelled() {
             let Some(job) = held.tick.aux.jobs.first().cloned() else {
                 break;
@@ -175,7 +163,7 @@ impl Deps {
                         .change_vars(vec![VarChange::Set(MARKER.to_owned(), value)]);
                     true
                 }
-                Ok(job @ Job::Compact { .. }) => self.compact(held, signals, job).await?,
+                Ok(Job::Compact(compaction)) => self.compact(held, signals, compaction).await?,
                 Err(error) => {
                     tracing::error!(run.id = %held.key.run, %error, "a memory job is damaged");
                     true
@@ -253,82 +241,6 @@ impl Deps {
         Ok(true)
     }
 
-    /// A compaction by command, with its records. `false`: a cancel came instead.
-    async fn compact(&self, held: &mut Held, signals: &Signals, job: Job) -> Result<bool, Stop> {
-        let Job::Compact {
-            command_id,
-            payload,
-            requested_run_id,
-            root_run_id,
-            open,
-        } = job
-        else {
-            return Ok(true);
-        };
-        let mut open = match open {
-            Some(mut open) => {
-                // The record is there; whether anybody was asked is not known.
-                open.attempt += 1;
-                open.step_id = self.ids.step_id();
-                open
-            }
-            None => {
-                let key = format!("command:compact_memory:{command_id}");
-                let mut open = self.effect(held, EffectKind::MemoryCompact, payload.clone(), key);
-                open.result_key = Some("_temp.command.compact_memory".to_owned());
-                open.node_id = NODE.to_owned();
-                open
-            }
-        };
-        open.started_at = self.clock.now();
-        held.tick
-            .record_beside(&open, StepStatus::Started, Ok(&Value::Null), open.started_at);
-        let known = Job::Compact {
-            command_id: command_id.clone(),
-            payload,
-            requested_run_id: requested_run_id.clone(),
-            root_run_id: root_run_id.clone(),
-            open: Some(open.clone()),
-        };
-        held.tick.aux.jobs[0] = serde_json::to_value(&known).unwrap_or_default();
-        self.commit_and_drain(held).await?;
-        if held.tick.run.status.is_terminal() {
-            return Ok(false);
-        }
-        let Some(outcome) = self.beside(held, signals, open.clone()).await? else {
-            return Ok(false);
-        };
-        let now = self.clock.now();
-        match outcome {
-            Err(error) => {
-                held.tick
-                    .record_beside(&open, StepStatus::Failed, Err(&error), now);
-                refuse(held, &command_id, &error);
-            }
-            Ok(result) => {
-                held.tick
-                    .record_beside(&open, StepStatus::Completed, Ok(&result), now);
-                let own = held.key.run.to_string();
-                let mark = json!({
-                    "command_id": command_id, "updated_at": now.to_string(), "requested_run_id": requested_run_id,
-                    "scheduled_root_run_id": root_run_id, "target_run_id": own,
-                });
-                match root_run_id.parse::<RunId>() {
-                    Ok(root) if root != held.key.run => held.pending.mail.push(OutMail {
-                        to: root,
-                        kind: MailKind::MemoryWrite,
-                        body: json!({"mark": mark}).to_string().into(),
-                        command_id: None,
-                    }),
-                    _ => held
-                        .tick
-                        .change_vars(vec![VarChange::Set(MARKER.to_owned(), mark)]),
-                }
-            }
-        }
-        Ok(true)
-    }
-
     fn effect(&self, held: &Held, kind: EffectKind, payload: Object, key: String) -> OpenEffect {
         OpenEffect {
             node_id: held.tick.run.current_node.clone(),
@@ -361,24 +273,18 @@ impl Deps {
             self.commit_and_drain(held).await?;
         }
         let request = EffectRequest { open };
-        let Some(answer) = self.call(held, signals, &*handler, &request).await? else {
+        let Some(answer) = self.ask_handler(held, signals, &*handler, &request).await? else {
             self.interrupted(held, signals).await?;
             return Ok(None);
         };
-        Ok(Some(self.adopt_answer(held, answer)))
-    }
-
-    fn adopt_answer(&self, held: &mut Held, answer: Answer) -> Result<Value, String> {
-        held.pending.artifacts.extend(answer.artifacts);
-        held.pending.owners.extend(answer.owners);
-        held.pending.memory.extend(answer.memory);
-        match answer.outcome {
+        let (outcome, changes) = held.collect(answer);
+        Ok(Some(match outcome {
             Outcome::Done { result, .. } => {
-                held.tick.change_vars(answer.changes);
+                held.tick.change_vars(changes);
                 Ok(result)
             }
             Outcome::Failed(error) => Err(error),
             Outcome::Waiting(_) | Outcome::Asked { .. } => Err("the effect cannot wait here".to_owned()),
-        }
+        }))
     }
 }

@@ -4,10 +4,14 @@
 //! manifest's `metadata.pool` or `default`; a child's is that of the node that made it. While a run visits another
 //! pool, its own is remembered in its state. A runner hands a run over before the step that belongs elsewhere.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use ag_kernel::Workflow;
-use ag_store::Store;
+use ag_store::{PoolLoad, Store};
 use ag_telemetry::metrics::{HEADS, OLDEST_READY, POOL_RUNNERS};
 use ag_types::{Object, SystemScope, Timestamp};
 use parking_lot::{Mutex, RwLock};
@@ -15,17 +19,46 @@ use serde_json::Value;
 
 use crate::Held;
 
+/// How long a pool must have been seen without a runner before runs are told: runners come up, and are replaced.
+pub const POOL_GRACE: Duration = Duration::from_secs(30);
+
 /// Pools that have runners, as this process last saw them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LivePools {
-    live: RwLock<Option<HashSet<Arc<str>>>>,
+    grace: Duration,
+    seen: RwLock<Option<Seen>>,
     /// Pools with runs that wait for a runner.
     busy: RwLock<Vec<Arc<str>>>,
     /// Pools whose gauges are above zero.
     shown: Mutex<HashSet<Arc<str>>>,
 }
 
+/// What the looks at the pools have shown.
+#[derive(Debug)]
+struct Seen {
+    first: Timestamp,
+    last: Timestamp,
+    /// When each pool was last seen with a runner.
+    served: HashMap<Arc<str>, Timestamp>,
+}
+
+impl Default for LivePools {
+    fn default() -> Self {
+        Self::with_grace(POOL_GRACE)
+    }
+}
+
 impl LivePools {
+    /// Nothing is known yet.
+    pub fn with_grace(grace: Duration) -> Self {
+        Self {
+            grace,
+            seen: RwLock::default(),
+            busy: RwLock::default(),
+            shown: Mutex::default(),
+        }
+    }
+
     /// Asks the store, and shows the answer as metrics. A failure leaves what is known as it is.
     pub async fn look(&self, store: &dyn Store, now: Timestamp) {
         let loads = match store.pools(&SystemScope::new("pools and their runners")).await {
@@ -55,7 +88,11 @@ impl LivePools {
                 age as f64 / 1e6,
             );
             shown.insert(load.pool.clone());
-            if load.runners == 0 && load.ready > 0 {
+        }
+        drop(shown);
+        self.note(&loads, now);
+        for load in &loads {
+            if load.ready > 0 && self.lacks(&load.pool) {
                 tracing::warn!(
                     pool = &*load.pool,
                     ready = load.ready,
@@ -63,23 +100,27 @@ impl LivePools {
                 );
             }
         }
-        drop(shown);
         *self.busy.write() = loads
-            .iter()
+            .into_iter()
             .filter(|load| load.ready > 0)
-            .map(|load| load.pool.clone())
+            .map(|load| load.pool)
             .collect();
-        self.set(
-            loads
-                .into_iter()
-                .filter(|load| load.runners > 0)
-                .map(|load| load.pool),
-        );
     }
 
-    /// Replaces what is known.
-    pub fn set(&self, live: impl IntoIterator<Item = Arc<str>>) {
-        *self.live.write() = Some(live.into_iter().collect());
+    fn note(&self, loads: &[PoolLoad], now: Timestamp) {
+        let mut seen = self.seen.write();
+        let seen = seen.get_or_insert_with(|| Seen {
+            first: now,
+            last: now,
+            served: HashMap::new(),
+        });
+        seen.last = now;
+        // Forgotten once it makes no difference any more.
+        let grace = micros(self.grace);
+        seen.served.retain(|_, at| now.micros_since(*at) <= grace);
+        for load in loads.iter().filter(|load| load.runners > 0) {
+            seen.served.insert(load.pool.clone(), now);
+        }
     }
 
     /// Pools with runs that wait for a runner.
@@ -87,10 +128,29 @@ impl LivePools {
         self.busy.read().clone()
     }
 
-    /// True if it is known that no runner serves the pool.
+    /// True if no runner has served the pool for a while, and this process has looked for as long.
     pub fn lacks(&self, pool: &str) -> bool {
-        self.live.read().as_ref().is_some_and(|live| !live.contains(pool))
+        let grace = micros(self.grace);
+        self.seen.read().as_ref().is_some_and(|seen| {
+            let since = seen.served.get(pool).copied();
+            let alone_for = seen.last.micros_since(since.unwrap_or(seen.first));
+            // Without a grace the last look alone counts.
+            alone_for >= grace && since != Some(seen.last)
+        })
     }
+
+    /// False once it is known that all runners are in one pool and all work with them.
+    pub fn are_several(&self) -> bool {
+        let seen = self.seen.read();
+        let Some(seen) = seen.as_ref() else { return true };
+        let busy = self.busy.read();
+        let pools: HashSet<&Arc<str>> = seen.served.keys().chain(busy.iter()).collect();
+        pools.len() > 1
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 fn show(pool: &str, runners: i64, ready: i64, leased: i64, oldest_s: f64) {
@@ -175,6 +235,11 @@ impl Place {
         &self.live
     }
 
+    /// Whether mail may reach runs that other runners execute.
+    pub fn is_mixed(&self) -> bool {
+        !self.alone && self.live.are_several()
+    }
+
     /// Why this runner should leave the run to others.
     pub fn unfit(&self, held: &Held, workflow: &dyn Workflow) -> Option<Unfit> {
         if self.alone {
@@ -244,4 +309,51 @@ pub(crate) fn is_pool_name(name: &str) -> bool {
         && name
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loads(pools: &[(&str, i64)]) -> Vec<PoolLoad> {
+        let load = |(pool, runners): &(&str, i64)| PoolLoad {
+            pool: (*pool).into(),
+            runners: *runners,
+            ready: 1,
+            leased: 0,
+            oldest_ready: None,
+        };
+        pools.iter().map(load).collect()
+    }
+
+    #[test]
+    fn a_pool_is_missed_after_a_while() {
+        let pools = LivePools::default();
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        assert!(!pools.lacks("gpu"), "nothing is known");
+        assert!(pools.are_several());
+        // seconds, runners of gpu, whether gpu is missed then
+        let looks = [
+            (0, 0, false),
+            (15, 0, false),
+            (29, 0, false),
+            (30, 0, true),
+            (45, 1, false),
+            (60, 0, false),
+            (74, 0, false),
+            (75, 0, true),
+            (90, 0, true),
+        ];
+        for (seconds, runners, missed) in looks {
+            pools.note(&loads(&[("default", 1), ("gpu", runners)]), at(seconds));
+            assert_eq!(pools.lacks("gpu"), missed, "after {seconds} s");
+            assert!(!pools.lacks("default"));
+        }
+        assert!(!pools.are_several(), "nobody serves gpu");
+        pools.note(&loads(&[("default", 1), ("gpu", 1)]), at(105));
+        assert!(pools.are_several());
+        let hasty = LivePools::with_grace(Duration::ZERO);
+        hasty.note(&loads(&[("default", 1)]), at(0));
+        assert!(hasty.lacks("gpu") && !hasty.lacks("default"));
+    }
 }

@@ -176,6 +176,7 @@ impl Starter {
                 PutMode::Create,
             )
             .await?;
+        ag_failpoints::hit("sched.flow_stored");
         let vars = wrapper_vars(&request, &target, &id, &when, now);
         let start = StartRequest {
             flow_id: Some(id),

@@ -13,6 +13,8 @@ pub struct RunSettings {
     pub prompt_cache: Option<bool>,
     /// `ABSTRACTGATEWAY_MAX_ATTACHMENT_BYTES`, when set.
     pub max_attachment_bytes: Option<u64>,
+    /// The folder of installed bundles, where the host has one; a path of the host.
+    pub workflow_bundles_dir: Option<String>,
 }
 
 /// Seeds `_runtime` and `_limits` of a root run; what the client gave is kept.
@@ -32,6 +34,11 @@ pub fn root(
         runtime
             .entry("max_attachment_bytes")
             .or_insert_with(|| json!(bytes));
+    }
+    if let Some(folder) = &settings.workflow_bundles_dir {
+        runtime
+            .entry("workflow_bundles_dir")
+            .or_insert_with(|| folder.as_str().into());
     }
     child(run_vars, route, limits);
 }
@@ -64,5 +71,50 @@ fn fill(map: &mut Object, key: &str, value: impl FnOnce() -> Value) {
         .is_none_or(|value| value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty()));
     if missing {
         map.insert(key.to_owned(), value());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_the_host_come_first_and_replace_nothing() {
+        let limits = || ModelLimits {
+            max_tokens: 1,
+            max_output_tokens: 1,
+            tool_support: "prompted",
+        };
+        let settings = RunSettings {
+            prompt_cache: Some(true),
+            max_attachment_bytes: Some(7),
+            workflow_bundles_dir: Some("/srv/flows".to_owned()),
+        };
+        let mut vars = Object::new();
+        root(
+            &mut vars,
+            &settings,
+            Some(&("OpenAI".to_owned(), "m".to_owned())),
+            limits(),
+        );
+        let keys: Vec<&String> = vars["_runtime"].as_object().expect("object").keys().collect();
+        let expected = [
+            "prompt_cache",
+            "max_attachment_bytes",
+            "workflow_bundles_dir",
+            "provider",
+            "model",
+            "tool_support",
+        ];
+        assert_eq!(keys, expected);
+        assert_eq!(vars["_runtime"]["workflow_bundles_dir"], "/srv/flows");
+        let given = json!({"_runtime": {"workflow_bundles_dir": "mine", "max_attachment_bytes": 1}});
+        let mut vars = given.as_object().expect("object").clone();
+        root(&mut vars, &settings, None, limits());
+        assert_eq!(vars["_runtime"]["workflow_bundles_dir"], "mine");
+        assert_eq!(vars["_runtime"]["max_attachment_bytes"], 1);
+        let mut vars = Object::new();
+        root(&mut vars, &RunSettings::default(), None, limits());
+        assert_eq!(vars["_runtime"], json!({"tool_support": "prompted"}));
     }
 }

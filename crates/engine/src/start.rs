@@ -335,7 +335,7 @@ impl Starter {
             true => self.local.as_ref().and_then(|local| local.reserve()),
             false => None,
         };
-        let mut held = self.hold(scope, &resolved, root, slot.as_deref());
+        let mut held = Box::new(self.hold(scope, &resolved, root, slot.as_deref()));
         held.tick.aux.foreign_types = foreign_types(&*workflow);
         held.tick.aux.traceparent = traces::traceparent();
         let pending = match &slot {
@@ -358,7 +358,7 @@ impl Starter {
         let task = prepared
             .finish(self.deps.clone(), scope.clone())
             .in_current_span();
-        match tokio::spawn(task).await {
+        match tokio::spawn(Box::pin(task)).await {
             Ok(attempt) => attempt,
             Err(_) => Err(StoreError::Unavailable("the start was cut off".to_owned()).into()),
         }
@@ -385,9 +385,11 @@ impl Starter {
             mail_in: 0,
             seen: 0,
             pool: resolved.pool.clone(),
+            mixed: false,
             bundle_sha256: resolved.sha256.clone(),
             counters: Counters::default(),
             crashes: 0,
+            recurrent: None,
             tick: Tick::new(
                 root,
                 RunAux::default(),
@@ -603,7 +605,7 @@ impl Starter {
 /// A start whose first tick is done, about to be committed.
 struct Prepared {
     start: Start,
-    held: Held,
+    held: Box<Held>,
     slot: Option<Box<dyn Slot>>,
     place: Placement,
     pending: Option<EffectRequest>,
@@ -622,7 +624,7 @@ impl Prepared {
         let starting = store_operation("start", deps.store.start(&scope, start))
             .instrument(tracing::info_span!("commit", rest = "start"));
         match starting.await? {
-            StartOutcome::Created => {}
+            StartOutcome::Created => ag_failpoints::hit("start.before_ack"),
             StartOutcome::Existing(run) => return Ok(Attempt::Done(run)),
             StartOutcome::KeyConflict => return Err(StartError::KeyConflict),
             StartOutcome::StaleGeneration | StartOutcome::Stale => return Ok(Attempt::Stale),
@@ -656,7 +658,7 @@ impl Prepared {
                 held.last_seq += held.records.len() as i64;
                 held.records.clear();
                 held.pending = Pending::default();
-                slot.adopt(Box::new(held), pending);
+                slot.adopt(held, pending);
             }
             (Placement::Rest { wake_at: Some(due) }, Some(slot)) => slot.timer(due),
             (Placement::Ready, _) => deps.bell.ring(&pool, &[held.key]).await,

@@ -18,7 +18,10 @@ use std::{
 use ag_artifacts::{BlobMaintenance, BlobStore};
 use rusqlite::{Connection, OpenFlags};
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Postgres, Transaction,
+    postgres::PgConnectOptions,
+};
 
 use crate::{ImportError, Progress, lock};
 use table::Table;
@@ -103,8 +106,11 @@ pub async fn copy(
     let _lock = lock::hold(&folder, LOCK)?;
     let source = open_source(&file)?;
     let mut target = open_target(&options.url).await?;
-    let tables = table::common(&source, &mut target, &LEFT_OUT).await?;
-    let planes = planes(&source, &mut target, options.apply).await?;
+    let mut tx = begin(&mut target).await?;
+    refuse_used(&mut tx).await?;
+    let tables = table::common(&source, &mut tx, &LEFT_OUT).await?;
+    let planes = planes(&source, &mut tx, options.apply).await?;
+    tx.commit().await.map_err(ImportError::TargetDatabase)?;
     let mut report = EmbeddedReport {
         planes: planes
             .iter()
@@ -129,7 +135,9 @@ pub async fn copy(
     }
     heads(&source, &mut target, &tables, &map, options.apply, &mut report).await?;
     if options.apply {
-        verify(&mut target, &tables, &map, &report).await?;
+        let mut tx = begin(&mut target).await?;
+        verify(&mut tx, &tables, &map, &report).await?;
+        tx.commit().await.map_err(ImportError::TargetDatabase)?;
     }
     Ok(report)
 }
@@ -181,6 +189,7 @@ async fn verify(
         let sql = format!("SELECT count(*) FROM {} WHERE plane_id = ANY ($1)", table.name);
         // The name is one of the program's own tables.
         let stored: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
+            .persistent(false)
             .bind(&planes)
             .fetch_one(&mut *target)
             .await
@@ -239,21 +248,32 @@ async fn open_target(url: &SecretString) -> Result<PgConnection, ImportError> {
             "not a Postgres connection string".into(),
         ))
     })?;
-    let mut target = PgConnection::connect_with(&options.disable_statement_logging())
+    // A start parameter that poolers do not know.
+    let options = options.extra_float_digits(None).disable_statement_logging();
+    PgConnection::connect_with(&options)
         .await
-        .map_err(ImportError::TargetDatabase)?;
-    sqlx::query("SET statement_timeout = 0")
-        .execute(&mut target)
+        .map_err(ImportError::TargetDatabase)
+}
+
+/// A piece of the copy. All of it happens in transactions: behind a pooler no setting and no statement outlives one,
+/// and the next may run on another connection of the server.
+async fn begin(target: &mut PgConnection) -> Result<Transaction<'_, Postgres>, ImportError> {
+    target
+        .begin_with("BEGIN; SET LOCAL statement_timeout = 0")
         .await
-        .map_err(ImportError::TargetDatabase)?;
+        .map_err(ImportError::TargetDatabase)
+}
+
+async fn refuse_used(target: &mut PgConnection) -> Result<(), ImportError> {
     let busy: Option<String> = sqlx::query_scalar(
         "SELECT node FROM runner_sessions WHERE NOT dead AND expires_at > clock_timestamp() LIMIT 1",
     )
-    .fetch_optional(&mut target)
+    .persistent(false)
+    .fetch_optional(target)
     .await
     .map_err(ImportError::TargetDatabase)?;
     match busy {
-        None => Ok(target),
+        None => Ok(()),
         Some(node) => Err(ImportError::TargetInUse(format!(
             "the runner '{node}' works on this database"
         ))),
@@ -298,6 +318,7 @@ async fn planes(
                  SET command_seq = greatest(p.command_seq, excluded.command_seq), \
                  generation = greatest(p.generation, excluded.generation) RETURNING plane_id";
             stored = sqlx::query_scalar(statement)
+                .persistent(false)
                 .bind(&tenant)
                 .bind(&runtime)
                 .bind(command_seq)

@@ -9,13 +9,17 @@
 
 mod apply;
 mod artifacts;
+mod beside;
 mod commands;
 mod convert;
 mod digest;
 mod documents;
 mod flows;
+mod graph;
+mod lance;
 mod paths;
 mod plan;
+mod profiles;
 mod report;
 mod rows;
 mod source;

@@ -1,5 +1,6 @@
 //! Idempotency keys of ledger records (kernel spec §3.1).
 
+use ag_pyvalue::{DumpOptions, write_canonical_text, write_dumps};
 use ag_types::{EffectKind, Object, RunId};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -18,15 +19,15 @@ const VOLATILE: [&str; 5] = [
 pub fn effect_key(run: RunId, node: &str, kind: EffectKind, payload: &Object, visit: u32) -> String {
     let normalised = (kind == EffectKind::ToolCalls).then(|| normalise_tool_payload(payload));
     let payload = normalised.as_ref().unwrap_or(payload);
-    let mut hash = Sha256::new();
-    let mut feed = |text: &str| hash.update(text.as_bytes());
+    let mut digest = Digester::default();
+    let mut feed = |text: &str| digest.feed(text);
     // Keys in sorted order by hand, so that the payload is hashed without being copied.
     feed("{\"effect_payload\":");
     canonical_object(payload, &mut feed);
     feed(",\"effect_type\":\"");
     feed(kind.as_str());
     feed("\",\"node_id\":");
-    canonical(&Value::String(node.to_owned()), &mut feed);
+    write_canonical_text(node, &mut feed);
     feed(",\"run_id\":\"");
     feed(&run.to_string());
     feed("\"");
@@ -34,24 +35,47 @@ pub fn effect_key(run: RunId, node: &str, kind: EffectKind, payload: &Object, vi
         feed(&format!(",\"visit\":{visit}"));
     }
     feed("}");
-    hex::encode(&hash.finalize()[..16])
+    hex::encode(&digest.finish()[..16])
 }
 
-fn canonical(value: &Value, feed: &mut impl FnMut(&str)) {
-    feed(&ag_pyvalue::dumps_compact_sorted_ascii(value));
+/// A digest fed with many small pieces, which are gathered before they are hashed.
+#[derive(Default)]
+struct Digester {
+    hash: Sha256,
+    gathered: String,
+}
+
+impl Digester {
+    const GATHERED_BYTES: usize = 4096;
+
+    fn feed(&mut self, text: &str) {
+        if self.gathered.len() + text.len() > Self::GATHERED_BYTES {
+            self.hash.update(&self.gathered);
+            self.gathered.clear();
+        }
+        match text.len() > Self::GATHERED_BYTES {
+            true => self.hash.update(text),
+            false => self.gathered.push_str(text),
+        }
+    }
+
+    fn finish(mut self) -> [u8; 32] {
+        self.hash.update(&self.gathered);
+        self.hash.finalize().into()
+    }
 }
 
 fn canonical_object(object: &Object, feed: &mut impl FnMut(&str)) {
-    let mut keys: Vec<&String> = object.keys().collect();
-    keys.sort_unstable();
+    let mut entries: Vec<(&String, &Value)> = object.iter().collect();
+    entries.sort_unstable_by_key(|(key, _)| *key);
     feed("{");
-    for (i, key) in keys.into_iter().enumerate() {
+    for (i, (key, value)) in entries.into_iter().enumerate() {
         if i > 0 {
             feed(",");
         }
-        canonical(&Value::String(key.clone()), feed);
+        write_canonical_text(key, feed);
         feed(":");
-        canonical(&object[key], feed);
+        write_dumps(value, &DumpOptions::CANONICAL, feed);
     }
     feed("}");
 }

@@ -1,6 +1,6 @@
 //! Resuming a wait with a payload (kernel spec §4.3): answers, events, ends of children, tool results.
 
-use ag_types::{EffectView, Object, RunId, RunStatus, StepStatus, Timestamp, Wait, WaitReason};
+use ag_types::{Object, RunId, RunStatus, StepStatus, Timestamp, Wait, WaitReason};
 use serde_json::{Value, json};
 
 use crate::{Tick, aux::ApprovedBatch, tick::Row};
@@ -157,18 +157,13 @@ impl Tick {
         });
         self.offload_payload(&mut effect["payload"]);
         let Value::Object(effect) = effect else { return };
-        let view = EffectView {
-            kind: "resume",
-            payload: &effect,
-            result_key: None,
-        };
         let result = json!({"resumed": true});
         let step_id = self.fresh_step();
         self.push(Row {
             step_id,
             node_id: None,
             status: StepStatus::Completed,
-            effect: Some((view.kind, view.payload, view.result_key)),
+            effect: Some(("resume", &effect, None)),
             result: Some(&result),
             error: None,
             started_at: now,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use ag_tools::{SourcedTool, ToolCall, ToolContext, ToolSource};
+use ag_tools::{SourceAnswer, SourcedTool, ToolCall, ToolContext, ToolSource};
 use async_trait::async_trait;
 use parking_lot::RwLock;
 use rmcp::RoleClient;
@@ -207,7 +207,7 @@ impl ToolSource for McpServer {
 
     /// A tool that is not in the list is not called: the list is the operator's, and a name that a model made up must
     /// not reach the server.
-    async fn call(&self, call: &ToolCall, ctx: &ToolContext) -> Result<Value, String> {
+    async fn call(&self, call: &ToolCall, ctx: &ToolContext) -> Result<SourceAnswer, String> {
         let unknown = || format!("Tool '{}' not found", call.name);
         let name = call.name.strip_prefix(&self.prefix).ok_or_else(unknown)?;
         let server = &self.config.name;

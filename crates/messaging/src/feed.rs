@@ -1,10 +1,54 @@
 //! New ledger records, fanned out to streams.
 
-use std::sync::Arc;
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
 
 use ag_types::RunKey;
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::sync::broadcast;
+
+/// The line of a record, shared by everybody on this node who follows its run.
+#[derive(Debug, Clone)]
+pub struct SharedLine(Arc<Line>);
+
+#[derive(Debug)]
+struct Line {
+    text: Box<str>,
+    rendered: OnceLock<Bytes>,
+}
+
+impl SharedLine {
+    /// What the followers of this node send for the record: made by the first of them, shared by all, so `render` must
+    /// give the same for each.
+    pub fn rendered(&self, render: impl FnOnce(&str) -> Bytes) -> Bytes {
+        self.0.rendered.get_or_init(|| render(&self.0.text)).clone()
+    }
+}
+
+impl Deref for SharedLine {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0.text
+    }
+}
+
+impl From<String> for SharedLine {
+    fn from(text: String) -> Self {
+        Self(Arc::new(Line {
+            text: text.into(),
+            rendered: OnceLock::new(),
+        }))
+    }
+}
+
+impl From<&str> for SharedLine {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
 
 /// One announcement of a run.
 #[derive(Debug, Clone)]
@@ -14,7 +58,7 @@ pub enum FeedItem {
         /// Its sequence number.
         seq: i64,
         /// Its JSON line; absent when it was too large to carry.
-        line: Option<Arc<str>>,
+        line: Option<SharedLine>,
     },
     /// The run is terminal and `last_seq` is its last record.
     Terminal {

@@ -16,6 +16,6 @@ pub mod local;
 pub mod nats;
 pub mod redis;
 
-pub use bell::{Bell, Control, WakeUps};
+pub use bell::{Bell, Control, Hint, WakeUps};
 pub use counters::{Count, Expiry, LocalCounters, SharedCounters};
-pub use feed::{FeedItem, FeedSubscription, RunFeed};
+pub use feed::{FeedItem, FeedSubscription, RunFeed, SharedLine};

@@ -5,12 +5,13 @@ use std::{
     sync::Arc,
 };
 
+use ag_telemetry::traces;
 use ag_types::{RunKey, SessionId};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, mpsc};
 
-use crate::{Bell, Control, FeedItem, FeedSubscription, RunFeed, WakeUps};
+use crate::{Bell, Control, FeedItem, FeedSubscription, Hint, RunFeed, WakeUps};
 
 /// Items buffered per run for slow streams; a stream that falls behind reads the database.
 const FEED_BUFFER: usize = 256;
@@ -25,7 +26,7 @@ struct Pool {
 
 #[derive(Debug, Default)]
 struct Hints {
-    queue: VecDeque<RunKey>,
+    queue: VecDeque<Hint>,
     overflow: bool,
 }
 
@@ -63,7 +64,7 @@ struct LocalWakeUps {
 
 #[async_trait]
 impl WakeUps for LocalWakeUps {
-    async fn next(&mut self, max: usize) -> Vec<RunKey> {
+    async fn next(&mut self, max: usize) -> Vec<Hint> {
         loop {
             {
                 let mut hints = self.pool.hints.lock();
@@ -88,12 +89,17 @@ impl WakeUps for LocalWakeUps {
 impl Bell for LocalBell {
     async fn ring(&self, pool: &str, runs: &[RunKey]) {
         let pool = self.pool(pool);
+        let trace: Option<Arc<str>> = traces::traceparent().map(Into::into);
         {
             let mut hints = pool.hints.lock();
             if hints.queue.len() + runs.len() > MAX_HINTS {
                 hints.overflow = true;
             } else {
-                hints.queue.extend(runs);
+                let hint = |key: &RunKey| Hint {
+                    key: *key,
+                    trace: trace.clone(),
+                };
+                hints.queue.extend(runs.iter().map(hint));
             }
         }
         pool.rung.notify_one();
@@ -193,8 +199,12 @@ mod tests {
         let bell = LocalBell::default();
         let mut a = bell.listen("default".into()).await;
         bell.ring("default", &[key(1), key(2), key(3)]).await;
-        assert_eq!(a.next(2).await, [key(1), key(2)]);
-        assert_eq!(a.next(2).await, [key(3)]);
+        let hint = |n| Hint {
+            key: key(n),
+            trace: None,
+        };
+        assert_eq!(a.next(2).await, [hint(1), hint(2)]);
+        assert_eq!(a.next(2).await, [hint(3)]);
         bell.ring("default", &vec![key(4); MAX_HINTS + 1]).await;
         assert!(a.next(1).await.is_empty(), "an overflow says: look yourself");
     }

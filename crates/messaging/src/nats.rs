@@ -15,12 +15,13 @@ mod wire;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
+use ag_telemetry::traces;
 use ag_types::{RunKey, SessionId};
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use tokio::{sync::mpsc, time::timeout};
 
-use crate::{Bell, Control, WakeUps};
+use crate::{Bell, Control, Hint, WakeUps};
 use link::{Link, REQUEST};
 use listener::NatsWakeUps;
 use publisher::Publisher;
@@ -104,7 +105,8 @@ impl Bell for NatsBell {
             tracing::warn!(pool, "not the name of a pool");
             return;
         }
-        if !self.publisher.wake(pool, runs, wire::MAX_KEYS) {
+        let trace = traces::traceparent().map(Into::into);
+        if !self.publisher.wake(pool, runs, wire::MAX_KEYS, trace) {
             self.link.health.set_publishing(false);
         }
     }
@@ -134,7 +136,7 @@ impl Bell for NatsBell {
         };
         if self.link.connected() {
             // Others may send as soon as this returns.
-            let _ = timeout(REQUEST, self.link.client.flush()).await;
+            self.link.settle().await;
         }
         tokio::spawn(async move {
             loop {
@@ -162,7 +164,7 @@ struct Silence;
 
 #[async_trait]
 impl WakeUps for Silence {
-    async fn next(&mut self, _max: usize) -> Vec<RunKey> {
+    async fn next(&mut self, _max: usize) -> Vec<Hint> {
         std::future::pending().await
     }
 }

@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::policy::{OutboundError, OutboundPolicy, check_url};
 use crate::resolver::GuardedResolver;
+use crate::tls;
 
 /// What differs between the users of outgoing HTTP.
 #[derive(Clone, Debug)]
@@ -40,7 +41,7 @@ impl Default for ClientOptions {
 
 /// Builds a client whose resolver and redirects follow `policy`.
 ///
-/// The client costs a TLS configuration with all root certificates: build one per policy and clone it. Address
+/// All clients share one TLS configuration; connections belong to a client: build one per policy and clone it. Address
 /// literals do not pass through a resolver; call [`check_url`] before each request or use [`OutboundClient`].
 /// Proxies of the environment are not used: the guard could not see through them.
 ///
@@ -49,18 +50,15 @@ impl Default for ClientOptions {
 pub fn client(policy: &OutboundPolicy, opts: &ClientOptions) -> Result<Client, OutboundError> {
     // Fails only when a provider is installed already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match builder(policy, opts).build() {
-        Ok(client) => Ok(client),
+    let builder = match tls::shared() {
+        Ok(config) => builder(policy, opts).tls_backend_preconfigured(config),
         Err(error) => {
             // A minimal container without root certificates can still talk to model servers over plain HTTP.
-            let bare = builder(policy, opts)
-                .tls_certs_only([])
-                .build()
-                .map_err(OutboundError::Build)?;
             tracing::warn!(%error, "no root certificates found, outgoing https connections will fail");
-            Ok(bare)
+            builder(policy, opts).tls_certs_only([])
         }
-    }
+    };
+    builder.build().map_err(OutboundError::Build)
 }
 
 fn builder(policy: &OutboundPolicy, opts: &ClientOptions) -> ClientBuilder {

@@ -8,16 +8,20 @@
 //! - [`OutboundPolicy`]: what an operator configured may be private, what a user supplied may not unless allow-listed,
 //!   metadata services are refused to everyone;
 //! - [`OutboundClient`]: a client that checks each URL before use; [`client`] gives the bare one;
-//! - [`read_body`]: a body read with a limit.
+//! - [`read_body`]: a body read with a limit;
+//! - [`fetch()`]: one download with all of this.
 
 mod address;
 mod allowlist;
 mod body;
 mod client;
+mod fetch;
 mod policy;
 mod resolver;
+mod tls;
 
 pub use allowlist::{AllowEntry, Allowlist};
 pub use body::{BodyError, read_body};
 pub use client::{ClientOptions, OutboundClient, client, outbound_client};
+pub use fetch::{FetchError, Fetched, fetch};
 pub use policy::{OutboundError, OutboundPolicy, check_url};

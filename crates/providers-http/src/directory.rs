@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ag_providers::directory::DEFAULT_TIMEOUT;
-use ag_providers::family::Wire;
+use ag_providers::family::{ACEMUSIC, Wire};
 use ag_providers::{
     EndpointOrigin, EndpointProfiles, FAMILIES, ProviderClient, ProviderDirectory, ProviderEndpoint,
     ProviderError, ProviderFamily, ProviderQuery, family, unknown_provider,
@@ -45,6 +45,7 @@ impl ProviderSettings {
         };
         let families = FAMILIES
             .iter()
+            .chain(std::iter::once(&ACEMUSIC))
             .map(|family| {
                 let base_url = family.base_url_env.iter().find_map(|name| get(name));
                 let settings = FamilySettings {

@@ -78,7 +78,7 @@ pub struct SplitServer {
 }
 
 /// The header in which a provider's key travels through a [`SplitServer`].
-const PROVIDER_KEY: &str = "x-abstractcore-provider-api-key";
+pub(crate) const PROVIDER_KEY: &str = "x-abstractcore-provider-api-key";
 
 impl SplitServer {
     /// The server as an endpoint, on behalf of another one.

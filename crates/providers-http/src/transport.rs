@@ -281,7 +281,7 @@ impl Transport {
     }
 }
 
-fn secret_value(text: &str) -> Result<HeaderValue, ProviderError> {
+pub(crate) fn secret_value(text: &str) -> Result<HeaderValue, ProviderError> {
     let mut value = HeaderValue::from_str(text).map_err(|_| {
         ProviderError::Invalid("provider API key holds characters that cannot be sent".to_owned())
     })?;

@@ -8,7 +8,7 @@ use ag_providers::{CapabilityTable, ChatModel, ChatReply, ChatRequest, ProviderE
 use ag_providers_http::events::Framing;
 use ag_providers_http::streamed::{StreamRequest, Streamed, ask};
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::models::{KnownModels, check_name, explain_404};
@@ -75,7 +75,11 @@ impl OpenAiChat {
         let mut reply = chat_reply(&place, &req.model, raw, self.transport.secret())?;
         reply.gen_time_ms = started.elapsed().as_secs_f64() * 1000.0;
         reply.ttft_ms = ttft_ms;
-        reply.provider_request = json!({ "url": public_url(&url), "payload": body });
+        let mut sent = Map::new();
+        sent.insert("url".to_owned(), public_url(&url).into());
+        // Moved: it holds the whole conversation.
+        sent.insert("payload".to_owned(), body);
+        reply.provider_request = sent.into();
         reply.trace_id = trace_id(&headers);
         reply.warnings = warnings;
         Ok(reply)

@@ -10,6 +10,7 @@ mod chat;
 mod embeddings;
 mod media;
 mod models;
+mod music;
 mod request;
 mod residency;
 mod response;

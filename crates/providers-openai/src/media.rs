@@ -32,7 +32,7 @@ pub(crate) struct OpenAiMedia {
 }
 
 impl OpenAiMedia {
-    fn unreadable(&self, path: &str, detail: &str) -> ProviderError {
+    pub(crate) fn unreadable(&self, path: &str, detail: &str) -> ProviderError {
         let place = self.transport.place(&self.transport.url(path));
         ProviderError::Unreadable {
             family: place.family,
@@ -99,7 +99,7 @@ impl OpenAiMedia {
         })
     }
 
-    fn decode(&self, path: &str, encoded: &str) -> Result<Bytes, ProviderError> {
+    pub(crate) fn decode(&self, path: &str, encoded: &str) -> Result<Bytes, ProviderError> {
         STANDARD
             .decode(encoded.trim())
             .map(Bytes::from)
@@ -107,7 +107,7 @@ impl OpenAiMedia {
     }
 
     /// Fetches without the key. The server's own host is as trusted as the endpoint, any other is not.
-    async fn download(
+    pub(crate) async fn download(
         &self,
         path: &str,
         url: &str,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ag_providers::family::Wire;
+use ag_providers::family::{ACEMUSIC, Wire};
 use ag_providers::{ModelResidency, ProviderClient, ProviderEndpoint};
 use ag_providers_http::{Kit, WireAdapter, transport::Transport};
 
@@ -10,6 +10,7 @@ use crate::chat::OpenAiChat;
 use crate::embeddings::OpenAiEmbedder;
 use crate::media::OpenAiMedia;
 use crate::models::{Catalogue, KnownModels};
+use crate::music::OpenAiMusic;
 use crate::residency::Residency;
 
 /// The OpenAI-compatible protocol.
@@ -33,6 +34,13 @@ impl WireAdapter for OpenAiWire {
             transport: transport.clone(),
             foreign: kit.foreign.clone(),
         });
+        if endpoint.family.name == ACEMUSIC.name {
+            return ProviderClient {
+                music: Some(Arc::new(OpenAiMusic(media))),
+                catalogue: Some(Arc::new(Catalogue(transport))),
+                ..ProviderClient::new(endpoint, chat)
+            };
+        }
         ProviderClient {
             embedder: Some(Arc::new(OpenAiEmbedder {
                 transport: transport.clone(),

@@ -172,6 +172,8 @@ pub struct ChatMessage {
     pub tool_call_id: Option<String>,
     /// Name of the speaker or tool.
     pub name: Option<String>,
+    /// For an assistant turn with calls: [`ChatReply::thinking_blocks`] of the reply that it was.
+    pub thinking_blocks: Vec<Value>,
 }
 
 impl ChatMessage {
@@ -184,6 +186,7 @@ impl ChatMessage {
             tool_calls: Vec::new(),
             tool_call_id: None,
             name: None,
+            thinking_blocks: Vec::new(),
         }
     }
 
@@ -423,6 +426,9 @@ pub struct ChatReply {
     pub reasoning: Option<String>,
     /// Calls asked for.
     pub tool_calls: Vec<ToolCall>,
+    /// Reasoning in the server's own form, for servers that want it back, unchanged, with the results of the calls
+    /// (Anthropic: `thinking` with its signature, `redacted_thinking`). Empty everywhere else.
+    pub thinking_blocks: Vec<Value>,
     /// Why the answer ended: `stop`, `length`, `tool_calls`, ...
     pub finish_reason: Option<String>,
     /// Token counts, when reported.

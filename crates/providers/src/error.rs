@@ -140,6 +140,9 @@ pub enum ProviderError {
         /// Why.
         reason: String,
     },
+    /// The store of connections does not answer at this moment.
+    #[error("Stored connections are not readable right now")]
+    ConnectionsUnreadable,
     /// The provider cannot do this at all.
     #[error("{0}")]
     Unsupported(String),
@@ -178,11 +181,23 @@ impl ProviderError {
         match self {
             Self::RateLimited(_) | Self::Connect { .. } | Self::CircuitOpen { .. } => FailureClass::Retryable,
             Self::Api(failure) if failure.status >= 500 || failure.status == 408 => FailureClass::Retryable,
-            Self::Unreadable { .. } => FailureClass::Retryable,
+            Self::Unreadable { .. } | Self::ConnectionsUnreadable => FailureClass::Retryable,
             Self::ConnectionLost { .. } => FailureClass::Ambiguous,
             Self::Timeout { .. } => FailureClass::Timeout,
             Self::Cancelled => FailureClass::Cancelled,
             _ => FailureClass::Permanent,
+        }
+    }
+
+    /// What the server answered, where it answered at all.
+    #[must_use]
+    pub fn upstream(&self) -> Option<&UpstreamFailure> {
+        match self {
+            Self::Authentication(failure)
+            | Self::RateLimited(failure)
+            | Self::InvalidRequest(failure)
+            | Self::Api(failure) => Some(failure),
+            _ => None,
         }
     }
 

@@ -265,6 +265,24 @@ pub const FAMILIES: &[ProviderFamily] = &[
     },
 ];
 
+/// Music from words, over chat completions whose answer is sound. It converses about nothing, so it is no family that
+/// listings show.
+pub static ACEMUSIC: ProviderFamily = ProviderFamily {
+    name: "acemusic",
+    display_name: "ACE Music",
+    label: "ACE Music",
+    description: "Music generation in the cloud",
+    wire: Wire::OpenAi,
+    base_url_env: &["ACEMUSIC_BASE_URL"],
+    default_base_url: "https://api.acemusic.ai/v1",
+    key_env: "ACEMUSIC_API_KEY",
+    key_required: true,
+    local: false,
+    checks_model_names: false,
+    features: &["music"],
+    installation_extras: None,
+};
+
 /// The service that speaks to all families in split mode. Not a family that anybody can ask for.
 pub static ABSTRACTCORE: ProviderFamily = ProviderFamily {
     name: "abstractcore",
@@ -286,7 +304,8 @@ pub static ABSTRACTCORE: ProviderFamily = ProviderFamily {
 #[must_use]
 pub fn family(name: &str) -> Option<&'static ProviderFamily> {
     let name = name.trim().to_ascii_lowercase().replace('_', "-");
-    FAMILIES.iter().find(|family| family.name == name)
+    let all = FAMILIES.iter().chain(std::iter::once(&ACEMUSIC));
+    all.into_iter().find(|family| family.name == name)
 }
 
 /// The contract's refusal of an unknown name.

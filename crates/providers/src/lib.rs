@@ -35,7 +35,7 @@ pub use error::{FailureClass, ProviderError, UpstreamFailure};
 pub use family::{FAMILIES, ProviderFamily, family, unknown_provider};
 pub use ports::{
     ChatModel, Embedder, ImageModel, ModelCatalogue, ModelResidency, ModelService, MusicModel, ProgressSink,
-    ServiceVerb, SpeechModel, Transcriber, Upscaler, VideoModel,
+    ServiceCall, ServiceVerb, SpeechModel, Transcriber, Upscaler, VideoModel,
 };
 pub use retry::{RetryPolicy, RetryingModel};
 pub use thinking::Thinking;

@@ -1,6 +1,7 @@
 //! The ports. Each call ends within moments of its token's cancellation with [`ProviderError::Cancelled`].
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::Object;
@@ -145,16 +146,42 @@ pub enum ServiceVerb {
     Delete,
 }
 
-/// The model service of split mode beside conversation: what it has loaded, its caches, its configuration.
+/// A question to a [`ModelService`].
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceCall<'a> {
+    /// How.
+    pub verb: ServiceVerb,
+    /// From the service's root.
+    pub path: &'a str,
+    /// Query members, in order.
+    pub query: &'a [(&'a str, String)],
+    /// JSON body.
+    pub body: Option<&'a serde_json::Value>,
+    /// Limit of the exchange.
+    pub timeout: std::time::Duration,
+    /// A key of the caller's own for the provider that is asked about.
+    pub provider_key: Option<&'a SecretString>,
+}
+
+impl<'a> ServiceCall<'a> {
+    /// A question without query, body and key.
+    #[must_use]
+    pub fn new(verb: ServiceVerb, path: &'a str, timeout: std::time::Duration) -> Self {
+        Self {
+            verb,
+            path,
+            query: &[],
+            body: None,
+            timeout,
+            provider_key: None,
+        }
+    }
+}
+
+/// The model service of split mode beside conversation: what it has loaded, its caches, its configuration, what it
+/// offers.
 #[async_trait]
 pub trait ModelService: Send + Sync {
-    /// Asks for `path` (from the service's root) and reads a JSON answer.
-    async fn ask(
-        &self,
-        verb: ServiceVerb,
-        path: &str,
-        query: &[(&str, String)],
-        body: Option<&serde_json::Value>,
-        timeout: std::time::Duration,
-    ) -> Result<serde_json::Value, ProviderError>;
+    /// Asks and reads a JSON answer.
+    async fn ask(&self, call: ServiceCall<'_>) -> Result<serde_json::Value, ProviderError>;
 }

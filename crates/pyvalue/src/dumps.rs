@@ -129,6 +129,11 @@ pub fn dumps_compact_sorted_ascii(value: &Value) -> String {
     dumps(value, DumpOptions::CANONICAL)
 }
 
+/// A text in the canonical form, with its quotes, piece by piece into a sink.
+pub fn write_canonical_text(text: &str, out: &mut impl FnMut(&str)) {
+    AsciiJson.string(text, out);
+}
+
 /// `json.dumps(value, ensure_ascii=False, indent=2)`.
 pub fn dumps_pretty(value: &Value) -> String {
     dumps(value, DumpOptions::PRETTY)
@@ -146,8 +151,16 @@ pub fn canonical_sha256_hex(value: &Value) -> String {
 fn write_json_string(text: &str, must_escape: impl Fn(char) -> bool, out: &mut impl FnMut(&str)) {
     out("\"");
     let mut plain_from = 0;
+    let mut at = 0;
     let mut escape = String::new();
-    for (offset, c) in text.char_indices() {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    // Most texts are plain from end to end, so bytes are looked at first and characters only where it matters.
+    while let Some(run) = text.as_bytes()[at..].iter().position(|byte| !is_plain(*byte)) {
+        let offset = at + run;
+        let Some(c) = text[offset..].chars().next() else {
+            break;
+        };
+        at = offset + c.len_utf8();
         let short = match c {
             '"' => "\\\"",
             '\\' => "\\\\",
@@ -168,7 +181,7 @@ fn write_json_string(text: &str, must_escape: impl Fn(char) -> bool, out: &mut i
         };
         out(&text[plain_from..offset]);
         out(short);
-        plain_from = offset + c.len_utf8();
+        plain_from = at;
     }
     out(&text[plain_from..]);
     out("\"");

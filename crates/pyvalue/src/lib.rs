@@ -27,7 +27,7 @@ pub use compare::{CmpOp, py_cmp, py_compare, py_eq};
 pub use convert::{coerce_bool, opt_float, opt_int, opt_str, to_float, to_int, truthy, type_name};
 pub use dumps::{
     DumpOptions, canonical_sha256_hex, dumps, dumps_compact_sorted_ascii, dumps_default, dumps_pretty,
-    dumps_unicode, write_dumps,
+    dumps_unicode, write_canonical_text, write_dumps,
 };
 pub use error::{PyError, PyErrorKind};
 pub use format::{MAX_FORMAT_OUTPUT_BYTES, MAX_FORMAT_WIDTH, str_format};

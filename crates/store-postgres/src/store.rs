@@ -3,12 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use ag_store::{Result, StoreError};
-use ag_types::{Clock, PlaneId, PlaneKey, TenantScope};
+use ag_types::{Clock, PlaneId, PlaneKey, TenantScope, Timestamp};
 use futures::TryStreamExt as _;
 use parking_lot::RwLock;
 use sqlx::{
-    AssertSqlSafe, Connection as _, Either, Executor as _, PgConnection, PgPool, Postgres, Transaction,
-    pool::PoolConnection, postgres::PgRow,
+    AssertSqlSafe, Connection as _, Either, Executor as _, PgConnection, PgPool, Postgres, Row as _,
+    Transaction, pool::PoolConnection, postgres::PgRow,
 };
 
 use crate::{
@@ -97,6 +97,11 @@ impl Database {
         let done = Done::of(&mut tx, query.persistent(self.prepares)).await?;
         tx.commit().await?;
         Ok(done)
+    }
+
+    /// A statement of a transaction, prepared under a name only where the address allows that.
+    pub(crate) fn in_transaction<'q>(&self, query: Statement<'q>) -> Statement<'q> {
+        query.persistent(self.prepares)
     }
 
     /// What a failed read means.
@@ -234,5 +239,22 @@ impl PostgresStore {
     /// Closes all connections once their statements have ended. Later calls answer that the store is unavailable.
     pub async fn close(&self) {
         self.database.pool.close().await;
+    }
+
+    /// The database's time, by which leases and timers go.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn server_time(&self) -> Result<Timestamp> {
+        let rows = self
+            .database
+            .read(sqlx::query("SELECT clock_timestamp()"))
+            .await?;
+        let row = rows.first().ok_or(StoreError::Corrupt {
+            what: "time",
+            detail: "no row".to_owned(),
+        })?;
+        let Stamp(now) = row.try_get(0).map_err(|error| self.database.read_failed(error))?;
+        Ok(now)
     }
 }

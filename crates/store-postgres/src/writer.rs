@@ -219,7 +219,9 @@ async fn attempt<K: Kind>(
     };
     let writing = async {
         let statement = K::statement(database.now(), jobs)?;
+        ag_failpoints::hit("store.before_commit");
         let done = database.execute(&mut conn, None, statement).await?;
+        ag_failpoints::hit("store.after_commit");
         K::answers(jobs, &done.rows)
     };
     match tokio::time::timeout(DEADLINE, writing).await {

@@ -10,10 +10,12 @@ use crate::{
 };
 
 /// The files, in order; the position is the version.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../../migrations/sqlite/0001_initial.sql"),
     include_str!("../../../migrations/sqlite/0002_memory.sql"),
     include_str!("../../../migrations/sqlite/0003_row_security.sql"),
+    include_str!("../../../migrations/sqlite/0004_bundle_references.sql"),
+    include_str!("../../../migrations/sqlite/0005_plane_checks.sql"),
 ];
 
 /// Version of the schema that this program works with.

@@ -30,6 +30,8 @@ pub(crate) fn statements_for_test() -> Vec<&'static str> {
         run_reads::SESSION_LISTENER,
         &claim::CLAIMED,
         ledger::TAIL,
+        artifacts::NAMED_BY_ARTIFACT,
+        artifacts::NAMED_BY_RUN,
     ]
 }
 

@@ -1,8 +1,8 @@
 //! The SQLite store keeps the promises of the ports.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use ag_store::{Store, conformance};
+use ag_store::conformance;
 use ag_store_sqlite::{SqliteOptions, SqliteStore, Synchronous};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -15,7 +15,7 @@ async fn sqlite_conforms() {
         // The cases need no power-loss safety, only the order of things.
         options.synchronous = Synchronous::Normal;
         directories.lock().expect("lock").push(directory);
-        async move { SqliteStore::open(options).await.expect("open") as Arc<dyn Store> }
+        async move { SqliteStore::open(options).await.expect("open") }
     })
     .await;
 }

@@ -4,7 +4,7 @@
 //! the case. An adapter's test is one call:
 //!
 //! ```ignore
-//! ag_store::conformance::run_all(|clock| async move { Arc::new(FakeStore::new(clock)) as Arc<dyn Store> }).await;
+//! ag_store::conformance::run_all(|clock| async move { Arc::new(FakeStore::new(clock)) }).await;
 //! ```
 
 mod artifacts;
@@ -12,6 +12,7 @@ mod bench;
 mod commands;
 mod commits;
 mod documents;
+mod imports;
 mod leases;
 mod ledger;
 mod mail;
@@ -26,7 +27,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 pub use bench::Bench;
 
-use crate::{Store, fake::MovableClock};
+use crate::{ImportStore, Store, fake::MovableClock};
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A named case.
@@ -48,7 +49,8 @@ cases! {
     leases: pools_say_who_works_and_what_waits, a_claim_takes_a_ready_run_once, epochs_rise_with_each_change_of_hands, known_state_is_not_sent,
         dead_sessions_claim_nothing, expired_sessions_lose_their_runs, a_clean_close_counts_no_crash,
         a_release_gives_back_unchanged, candidates_are_fair, timers_fire_once, the_beat_reports,
-        overdue_cancels_are_taken_over;
+        overdue_cancels_are_taken_over, a_poster_takes_over_what_is_ignored, a_session_lists_what_it_holds,
+        ready_runs_are_named_with_their_pools;
     commits: state_and_revision_advance, rests_and_wakes, the_fence_holds, a_repeated_commit_is_recognised,
         a_terminal_run_has_no_head, children_enter_with_the_commit, a_pool_change_moves_the_run,
         crashes_are_cleared_by_progress, rows_beside_the_commit;
@@ -65,6 +67,9 @@ cases! {
         statements_are_filtered_and_ordered, vectors_are_paged_by_model, texts_of_any_kind,
         planes_are_separate_and_purged_runs_forgotten;
     owners: the_first_one_stays;
+    imports: rows_arrive_once, what_is_there_stays, a_ledger_begins_again, nothing_moves_without_a_head,
+        wakes_reach_only_runs_at_rest, numbers_of_commands_only_rise, spans_of_known_owners_are_completed,
+        statements_are_told_apart_by_id, planes_import_apart;
     purge: nothing_is_left, holders_are_fenced;
     races: mail_and_rest_never_leave_a_sleeper, posters_get_dense_numbers, many_runs_commit_together,
         one_claimer_wins, parents_and_children_write_to_each_other, a_zombie_writes_nothing,
@@ -80,10 +85,11 @@ const AT_ONCE: usize = 8;
 ///
 /// # Panics
 /// When a case fails.
-pub async fn run_all<F, O>(factory: F)
+pub async fn run_all<F, O, S>(factory: F)
 where
     F: Fn(Arc<MovableClock>) -> O,
-    O: Future<Output = Arc<dyn Store>> + Send + 'static,
+    O: Future<Output = Arc<S>> + Send + 'static,
+    S: Store + ImportStore + 'static,
 {
     for group in CASES.chunks(AT_ONCE) {
         let running: Vec<_> = group.iter().map(|(_, case)| start(&factory, *case)).collect();
@@ -97,12 +103,16 @@ where
     }
 }
 
-fn start<F, O>(factory: &F, case: fn(Bench) -> Running) -> tokio::task::JoinHandle<()>
+fn start<F, O, S>(factory: &F, case: fn(Bench) -> Running) -> tokio::task::JoinHandle<()>
 where
     F: Fn(Arc<MovableClock>) -> O,
-    O: Future<Output = Arc<dyn Store>> + Send + 'static,
+    O: Future<Output = Arc<S>> + Send + 'static,
+    S: Store + ImportStore + 'static,
 {
     let clock = Arc::new(MovableClock::default());
     let store = factory(clock.clone());
-    tokio::spawn(async move { case(Bench::new(store.await, clock)).await })
+    tokio::spawn(async move {
+        let store = store.await;
+        case(Bench::new(store.clone(), store, clock)).await;
+    })
 }

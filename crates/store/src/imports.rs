@@ -16,7 +16,8 @@ use ag_types::{RunId, SystemScope, TenantScope, Timestamp};
 use async_trait::async_trait;
 
 use crate::{
-    ArtifactRow, CommandRow, Document, DocumentKind, MailKind, MemoryRow, NewRun, OwnerRow, Result, Segment,
+    ArtifactRow, Assertion, CommandRow, Document, DocumentKind, MailKind, NewRun, OwnerRow, Result, Segment,
+    SpanEntry,
 };
 
 /// Rows to store in one transaction.
@@ -33,8 +34,11 @@ pub struct ImportBatch {
     pub artifacts: Vec<ArtifactRow>,
     /// Memory owners.
     pub owners: Vec<OwnerRow>,
-    /// Memory of runs and owners; stored with those that are new in this batch.
-    pub memory: Vec<MemoryRow>,
+    /// Spans of runs and owners: all of them where the run or owner is new in this batch, otherwise those that the
+    /// owner does not hold yet.
+    pub spans: Vec<SpanEntry>,
+    /// Statements of the knowledge graph, whoever owns them. Their ids tell whether they are stored.
+    pub statements: Vec<Assertion>,
     /// Documents.
     pub documents: Vec<(DocumentKind, Document)>,
 }
@@ -47,6 +51,8 @@ impl ImportBatch {
             && self.commands.is_empty()
             && self.artifacts.is_empty()
             && self.owners.is_empty()
+            && self.spans.is_empty()
+            && self.statements.is_empty()
             && self.documents.is_empty()
     }
 }
@@ -62,6 +68,10 @@ pub struct ImportCounts {
     pub artifacts: u64,
     /// Memory owners.
     pub owners: u64,
+    /// Spans of memory.
+    pub spans: u64,
+    /// Statements of the knowledge graph.
+    pub statements: u64,
     /// Documents.
     pub documents: u64,
 }
@@ -72,6 +82,8 @@ impl std::ops::AddAssign for ImportCounts {
         self.commands += other.commands;
         self.artifacts += other.artifacts;
         self.owners += other.owners;
+        self.spans += other.spans;
+        self.statements += other.statements;
         self.documents += other.documents;
     }
 }

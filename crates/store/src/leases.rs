@@ -13,9 +13,9 @@ use std::{
     sync::Arc,
 };
 
-use ag_types::{PlaneId, RunKey, SessionId, Timestamp};
+use ag_types::{PlaneId, RunId, RunKey, SessionId, Timestamp};
 
-use crate::{CandidateQuery, NewSession, PoolLoad};
+use crate::{CandidateQuery, NewSession, PoolLoad, Woken};
 
 /// Lease of a session: 15 s of store time.
 pub const SESSION_TTL_MICROS: i64 = 15_000_000;
@@ -152,6 +152,21 @@ impl LeaseTable {
         keys
     }
 
+    /// Runs of one session with the epochs of their claims, in key order.
+    pub fn held_with_epochs(&self, session: SessionId) -> Vec<(RunKey, i64)> {
+        let epoch = |key: RunKey| Some((key, self.owners.get(&key)?.epoch));
+        self.held_by(session).into_iter().filter_map(epoch).collect()
+    }
+
+    /// Those of `keys` that are ready and free.
+    pub fn ready_among(&self, keys: &[RunKey]) -> Vec<Woken> {
+        let ready = |key: &RunKey| {
+            let pool = self.ready.get(key)?.pool.clone();
+            Some(Woken { key: *key, pool })
+        };
+        keys.iter().filter_map(ready).collect()
+    }
+
     /// Owner of a run.
     pub fn lease(&self, key: &RunKey) -> Option<Lease> {
         self.owners.get(key).copied()
@@ -242,6 +257,13 @@ impl LeaseTable {
             .filter(|(_, at)| **at < now)
             .map(|(key, _)| *key)
             .take(limit)
+            .collect()
+    }
+
+    /// Those of `runs` whose cancel is overdue.
+    pub fn overdue_among(&self, now: Timestamp, plane: PlaneId, runs: &[RunId]) -> Vec<RunKey> {
+        let keys = runs.iter().map(|run| RunKey { run: *run, plane });
+        keys.filter(|key| self.preempts.get(key).is_some_and(|at| *at < now))
             .collect()
     }
 

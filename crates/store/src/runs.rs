@@ -475,6 +475,17 @@ pub trait RunStore: Send + Sync {
     async fn release(&self, scope: &SystemScope, session: SessionId, key: RunKey, epoch: i64)
     -> Result<bool>;
 
+    /// Runs that a session owns, with the epochs of their claims, by key: for a runner that compares them with what it
+    /// knows. Read only.
+    async fn held_runs(&self, scope: &SystemScope, session: SessionId) -> Result<Vec<(RunKey, i64)>>;
+
+    /// Where the bell should ring for runs that just got mail: those of `keys` that are ready and free. Read only.
+    async fn ready_among(&self, scope: &SystemScope, keys: &[RunKey]) -> Result<Vec<Woken>>;
+
+    /// Takes those of `runs` over whose holders have let the time for a cancel pass: ready again, the holder is
+    /// fenced. [`Sweep::Cancels`] for who posted the cancel.
+    async fn take_over(&self, scope: &TenantScope, runs: &[RunId]) -> Result<Vec<Woken>>;
+
     /// Writes one step's worth of one run, fenced by (session, epoch, rev).
     async fn commit(&self, scope: &SystemScope, commit: Commit) -> Result<CommitOutcome>;
 

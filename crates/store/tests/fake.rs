@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ag_store::{Store, conformance, fake::FakeStore};
+use ag_store::{conformance, fake::FakeStore};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_fake_conforms() {
-    conformance::run_all(|clock| async move { Arc::new(FakeStore::new(clock)) as Arc<dyn Store> }).await;
+    conformance::run_all(|clock| async move { Arc::new(FakeStore::new(clock)) }).await;
 }

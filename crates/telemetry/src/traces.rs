@@ -1,9 +1,10 @@
 //! Traces over OTLP (HTTP, protobuf). Off unless an endpoint is configured; then what is created with `tracing` at
 //! `INFO` and above leaves the process in batches, through a bounded queue that drops rather than waits.
 //!
-//! A run is long, so it is not one trace: a request is one, each tick is one, and they are tied by links. What crosses
-//! a process is W3C trace context as text, carried in the run, its mail and its wake-ups; carrying it is free while
-//! traces are off, because [`traceparent`] is `None` then.
+//! A trace is what a request causes: the request, the claim of the run that it wakes, the visit to it, effects, commits,
+//! and whatever those wake in turn. A run lives longer: what a timer or a sweep finds is a trace of its own, linked to
+//! the start of the run. What crosses a process is W3C trace context as text, carried in wake-ups, the run and its mail;
+//! carrying it is free while traces are off, because [`traceparent`] is `None` then.
 
 mod export;
 
@@ -110,7 +111,19 @@ pub fn traceparent() -> Option<String> {
     span.is_valid().then(|| write(&span))
 }
 
-/// Makes a span the child of a carried context: for requests, whose trace began at the caller.
+/// Trace and span of the thread's innermost traced span, in hex; `None` outside and while traces are off. Does not
+/// depend on what is logged.
+pub(crate) fn current_ids() -> Option<(String, String)> {
+    Context::map_current(|context| {
+        let span = context.span();
+        let span = span.span_context();
+        span.is_valid()
+            .then(|| (span.trace_id().to_string(), span.span_id().to_string()))
+    })
+}
+
+/// Makes a span the child of a carried context: for requests, whose trace began at the caller, and for what a wake-up
+/// leads to.
 pub fn continue_from(span: &Span, traceparent: &str) {
     if let Some(remote) = ON.load(Ordering::Relaxed).then(|| read(traceparent)).flatten() {
         // Fails only for spans that nobody exports.
@@ -118,7 +131,7 @@ pub fn continue_from(span: &Span, traceparent: &str) {
     }
 }
 
-/// Ties a span to a carried context: for ticks, whose run may have begun days ago.
+/// Ties a span to a carried context: for visits to a run that began in another trace.
 pub fn link(span: &Span, traceparent: &str) {
     if let Some(remote) = ON.load(Ordering::Relaxed).then(|| read(traceparent)).flatten() {
         span.add_link(remote);

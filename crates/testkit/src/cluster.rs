@@ -6,7 +6,10 @@ use anyhow::{Context as _, Result, ensure};
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
-use crate::{Fault, FaultProxy, Node, NodeOptions, Role, ScratchNats, ScratchPostgres, ScratchRedis, guard};
+use crate::{
+    Fault, FaultProxy, Node, NodeOptions, Role, ScratchNats, ScratchPostgres, ScratchRedis, guard,
+    node::METRICS_PORT,
+};
 
 const DATABASE: &str = "gateway";
 /// How long bringing the schema up to date may take.
@@ -27,6 +30,8 @@ pub struct ClusterOptions {
     pub durable: bool,
     /// Variables of every node.
     pub env: Vec<(String, String)>,
+    /// Whether each node has a listener for operators on a port of its own, see [`Node::metrics_port`].
+    pub metrics: bool,
     /// Whether nodes also get the variables of this process.
     pub inherit: bool,
     /// Log filter of the nodes; by default warnings.
@@ -44,6 +49,7 @@ impl ClusterOptions {
             proxied: false,
             durable: false,
             env: Vec::new(),
+            metrics: false,
             inherit: false,
             log_filter: None,
         }
@@ -345,6 +351,9 @@ impl Cluster {
             ("ABSTRACTGATEWAY_AUTH_TOKEN".to_owned(), self.token.clone()),
         ];
         env.extend(self.options.env.iter().cloned());
+        if self.options.metrics {
+            env.push((METRICS_PORT.to_owned(), guard::port().to_string()));
+        }
         let (port, arguments) = match role {
             Role::Serve => (guard::port(), vec!["--no-runner".to_owned()]),
             Role::Runner => (0, Vec::new()),

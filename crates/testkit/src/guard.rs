@@ -22,6 +22,7 @@ const PORTS: u16 = 17_000;
 const WATCH: &str = r#"
 log=$1
 shift
+ulimit -c 0
 exec 3<&0
 "$@" 3<&- </dev/null >>"$log" 2>&1 &
 program=$!

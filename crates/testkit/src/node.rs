@@ -22,6 +22,8 @@ const LOG_LINES: usize = 80;
 /// What a runner writes when it begins to claim runs, and the log target of that line.
 const RUNNER_READY: &str = "runner ready";
 const RUNNER_READY_FILTER: &str = "abstractgateway::runner_cmd=info";
+/// Variable that names the port of the listener for operators.
+pub(crate) const METRICS_PORT: &str = "ABSTRACTGATEWAY_METRICS_PORT";
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +152,13 @@ impl Node {
         }
     }
 
+    /// Sets a variable for the next starts, or takes it away again.
+    pub fn set_env(&mut self, name: &str, value: Option<&str>) {
+        self.options.env.retain(|(known, _)| known != name);
+        let set = value.map(|value| (name.to_owned(), value.to_owned()));
+        self.options.env.extend(set);
+    }
+
     /// Waits until the process ends by itself.
     ///
     /// # Errors
@@ -219,6 +228,14 @@ impl Node {
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.base_url.rsplit(':').next()?.parse().ok()
+    }
+
+    /// Port of the listener for operators, if it has one.
+    #[must_use]
+    pub fn metrics_port(&self) -> Option<u16> {
+        let own = |(name, _): &&(String, String)| name == METRICS_PORT;
+        let (_, port) = self.options.env.iter().rev().find(own)?;
+        port.parse().ok()
     }
 
     /// Process id.

@@ -71,6 +71,15 @@ struct State {
     fault: Fault,
     /// Connections of an earlier generation end.
     generation: u64,
+    shears: Shears,
+}
+
+/// Connections that are older than the latest ones are cut after some more bytes.
+#[derive(Debug, Clone, Copy)]
+struct Shears {
+    number: u64,
+    direction: Direction,
+    bytes: usize,
 }
 
 /// A proxy on a free port of the loopback interface. Its connections end with it.
@@ -104,6 +113,11 @@ impl FaultProxy {
         let initial = State {
             fault: Fault::Pass,
             generation: 0,
+            shears: Shears {
+                number: 0,
+                direction: Direction::ToClient,
+                bytes: 0,
+            },
         };
         let (state, changes) = watch::channel(initial);
         let clients = Clients::default();
@@ -144,6 +158,18 @@ impl FaultProxy {
     /// Resets the open connections, once; new ones are as before.
     pub fn cut(&self) {
         self.state.send_modify(|state| state.generation += 1);
+    }
+
+    /// Each connection that is open now passes this many more bytes in a direction and is then reset, in the middle of
+    /// a message if that is where they end; new ones are as before. With 0, the next byte ends a connection.
+    pub fn cut_after(&self, direction: Direction, bytes: usize) {
+        self.state.send_modify(|state| {
+            state.shears = Shears {
+                number: state.shears.number + 1,
+                direction,
+                bytes,
+            };
+        });
     }
 }
 
@@ -189,6 +215,7 @@ impl Accepting {
                         let connection = connection::Connection {
                             target: SocketAddr::from(([127, 0, 0, 1], target)),
                             generation: state.generation,
+                            shears: state.shears.number,
                             changes: self.changes.clone(),
                             client: connection::OpenClient::new(&self.clients),
                         };

@@ -130,3 +130,26 @@ async fn connections_are_reset_and_refused() {
         .expect("back in time")
         .expect("an answer");
 }
+
+#[tokio::test]
+async fn a_connection_is_cut_in_the_middle_of_an_answer() {
+    let proxy = FaultProxy::start(echo().await).await.expect("a proxy");
+    let mut open = connect(&proxy).await;
+    say(&mut open, b"one").await.expect("an answer");
+    proxy.cut_after(Direction::ToClient, 5);
+    let mut new = connect(&proxy).await;
+    say(&mut open, b"two").await.expect("still an answer");
+    open.write_all(b"three").await.expect("the way there");
+    let mut answer = Vec::new();
+    let error = timeout(SOON, open.read_to_end(&mut answer))
+        .await
+        .expect("in time");
+    assert_eq!(error.expect_err("a reset").kind(), ErrorKind::ConnectionReset);
+    assert!(b"th".starts_with(&answer), "{answer:?} passed");
+    say(&mut new, b"new ones are as before").await.expect("an answer");
+
+    proxy.cut_after(Direction::ToServer, 0);
+    new.write_all(b"lost").await.expect("sent");
+    let error = timeout(SOON, new.read_u8()).await.expect("in time");
+    assert_eq!(error.expect_err("a reset").kind(), ErrorKind::ConnectionReset);
+}

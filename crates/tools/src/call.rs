@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 /// A JSON object with its keys in the order of arrival.
@@ -82,6 +83,24 @@ pub struct ToolResult {
     pub output: Value,
     /// Failure text.
     pub error: Option<String>,
+    /// Pictures and the like that came with the output. They are no part of the record: whoever runs the call stores
+    /// them and names them in the output.
+    pub media: Vec<ToolMedia>,
+}
+
+/// Content of a result that is no text.
+#[derive(Clone, PartialEq)]
+pub struct ToolMedia {
+    /// MIME type.
+    pub content_type: String,
+    /// The bytes.
+    pub data: Bytes,
+}
+
+impl fmt::Debug for ToolMedia {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ToolMedia({}, {} bytes)", self.content_type, self.data.len())
+    }
 }
 
 impl ToolResult {
@@ -106,6 +125,7 @@ impl ToolResult {
             success: false,
             output: Value::Null,
             error: Some(error.into()),
+            media: Vec::new(),
         }
     }
 

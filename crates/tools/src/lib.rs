@@ -27,9 +27,9 @@ mod toolbox;
 mod tools;
 pub mod workspace;
 
-pub use call::{Object, ToolCall, ToolResult};
+pub use call::{Object, ToolCall, ToolMedia, ToolResult};
 pub use context::{ExecPolicy, Stop, ToolContext};
-pub use source::{SourcedTool, ToolSource};
+pub use source::{SourceAnswer, SourcedTool, ToolSource};
 pub use spec::{Arg, ArgType, Example, ToolSpec};
 pub use toolbox::Toolbox;
 pub use tools::web_search::{DuckDuckGo, SearchEngine, SearchError, SearchHit, SearchQuery};

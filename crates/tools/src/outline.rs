@@ -1,12 +1,12 @@
 //! What a source file declares, with line ranges.
 //!
-//! Python, JavaScript and TypeScript are read by parsers, HTML by its tokenizer. Rust and R are read line by line after
-//! comments and strings were blanked out: good enough for an outline, no proof of syntax.
+//! Every language is read by a parser, HTML by its tokenizer.
 
-mod braces;
 mod markup;
-mod mask;
+mod r;
+mod rust;
 mod script;
+mod tree;
 
 use std::fmt::Write as _;
 
@@ -105,8 +105,8 @@ pub(crate) fn outline(language: Language, source: &str) -> Outline {
         Language::Html => markup::outline(source),
         Language::JavaScript => script::outline(source, false),
         Language::TypeScript => script::outline(source, true),
-        Language::Rust => braces::outline(&braces::RUST, source),
-        Language::R => braces::outline(&braces::R, source),
+        Language::Rust => rust::outline(source),
+        Language::R => r::outline(source),
     }
 }
 
@@ -233,6 +233,54 @@ mod tests {
             lines(Language::R, "library(dplyr)\nf <- function(x) {\n  x # }\n}\n"),
             ["1-1 library(dplyr)", "2-4 f <- function(x)"]
         );
+    }
+
+    #[test]
+    fn rust_traits_modules_and_macros() {
+        let source = "mod m {\n    pub(crate) trait T: U {\n        fn need(&self);\n        fn has(&self) {}\n    }\n}\npub struct W(u8);\nimpl<A> m::T for W\nwhere\n    A: Copy,\n{\n    fn need(&self) {}\n}\nmacro_rules! mac {\n    () => {};\n}\nextern \"C\" {\n    fn c(x: i32);\n}\nconst N: u8 = 1;\n";
+        assert_eq!(
+            lines(Language::Rust, source),
+            [
+                "1-6 mod m",
+                " 2-5 pub(crate) trait T: U",
+                "  3-3 fn need(&self);",
+                "  4-4 fn has(&self)",
+                "7-7 pub struct W(u8);",
+                "8-13 impl<A> m::T for W where A: Copy,",
+                " 12-12 fn need(&self)",
+                "14-16 macro_rules! mac",
+                "17-19 extern \"C\"",
+                " 18-18 fn c(x: i32);",
+            ]
+        );
+        let found = outline(Language::Rust, source);
+        assert_eq!(found.relations, ["m::T is implemented for W"]);
+        assert!(found.diagnostics.is_empty(), "{:?}", found.diagnostics);
+        let broken = outline(Language::Rust, "fn f( {\n}\nfn g() {}\n");
+        assert!(!broken.diagnostics.is_empty());
+        // Deep nesting must not end the process.
+        let _ = outline(Language::Rust, &"mod m { impl A { fn f() {".repeat(2_000));
+    }
+
+    #[test]
+    fn r_classes_have_methods() {
+        let source = "suppressMessages(1)\nP <- R6::R6Class(\"P\",\n  inherit = Q,\n  public = list(\n    x = NULL,\n    initialize = function(x) {\n      self$x <- x\n    },\n    get = \\(y) y\n  )\n)\nsetClass(\"S\", contains = \"numeric\")\nsetMethod(\"area\", \"S\", function(shape) {\n  1\n})\nfunction(z) z -> g\nh = function(a = \"}\") a\n";
+        assert_eq!(
+            lines(Language::R, source),
+            [
+                "2-11 P <- R6::R6Class(\"P\",",
+                " 6-8 initialize = function(x)",
+                " 9-9 get = \\(y) y",
+                "12-12 setClass(\"S\",",
+                "13-15 setMethod(\"area\", \"S\", function(shape)",
+                "17-17 h = function(a = \"}\") a",
+            ]
+        );
+        assert_eq!(
+            outline(Language::R, source).relations,
+            ["P inherits Q", "S inherits numeric"]
+        );
+        let _ = outline(Language::R, &"f <- function(x) { list(a = ".repeat(2_000));
     }
 
     #[test]

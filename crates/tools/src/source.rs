@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use crate::call::{Object, ToolCall};
+use crate::call::{Object, ToolCall, ToolMedia};
 use crate::context::ToolContext;
 
 /// One tool of a source.
@@ -77,6 +77,24 @@ impl SourcedTool {
     }
 }
 
+/// What a call of a source gave.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceAnswer {
+    /// The tool's output.
+    pub output: Value,
+    /// What came with it.
+    pub media: Vec<ToolMedia>,
+}
+
+impl From<Value> for SourceAnswer {
+    fn from(output: Value) -> Self {
+        Self {
+            output,
+            media: Vec::new(),
+        }
+    }
+}
+
 /// Where further tools come from.
 #[async_trait]
 pub trait ToolSource: Send + Sync {
@@ -93,7 +111,7 @@ pub trait ToolSource: Send + Sync {
     ///
     /// # Errors
     /// That text.
-    async fn call(&self, call: &ToolCall, ctx: &ToolContext) -> Result<Value, String>;
+    async fn call(&self, call: &ToolCall, ctx: &ToolContext) -> Result<SourceAnswer, String>;
 }
 
 #[cfg(test)]

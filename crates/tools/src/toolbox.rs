@@ -74,14 +74,19 @@ impl Toolbox {
     /// A call that outlives the context's timeout, or whose token is cancelled, is abandoned: its processes are killed,
     /// its file walk stops at the next file. What it wrote before stays.
     pub async fn execute(&self, call: &ToolCall, ctx: &ToolContext) -> ToolResult {
+        if let Some(source) = self.sources.iter().find(|source| source.owns(&call.name)) {
+            let (outcome, media) = match bounded(ctx, source.call(call, ctx)).await {
+                Ok(answer) => (Ok(answer.output), answer.media),
+                Err(error) => (Err(error), Vec::new()),
+            };
+            let result = normalise::result(call, outcome);
+            return ToolResult { media, ..result };
+        }
         let outcome = self.run(call, ctx).await;
         normalise::result(call, outcome)
     }
 
     async fn run(&self, call: &ToolCall, ctx: &ToolContext) -> Result<Value, String> {
-        if let Some(source) = self.sources.iter().find(|source| source.owns(&call.name)) {
-            return bounded(ctx, source.call(call, ctx)).await;
-        }
         let tool = tools::find(&call.name)
             .filter(|_| self.exec.allowed || call.name != tools::execute_command::NAME)
             .ok_or_else(|| format!("Tool '{}' not found", call.name))?;
@@ -116,10 +121,7 @@ impl Toolbox {
 }
 
 /// Waits for work until the call's time is over or nobody wants its result any more.
-async fn bounded(
-    ctx: &ToolContext,
-    work: impl Future<Output = Result<Value, String>>,
-) -> Result<Value, String> {
+async fn bounded<T>(ctx: &ToolContext, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     tokio::select! {
         biased;
         () = ctx.cancel.cancelled() => Err(CANCELLED.to_owned()),

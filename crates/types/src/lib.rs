@@ -5,6 +5,7 @@
 mod effect;
 mod host;
 mod ids;
+pub mod json;
 mod ports;
 mod record;
 mod run;
@@ -15,7 +16,7 @@ mod wait;
 pub use effect::{Effect, EffectKind};
 pub use host::system_zone;
 pub use ids::{ParseIdError, RunId, RunKey, SessionId, StepId};
-pub use ports::{Clock, IdGen, SystemClock, SystemIds};
+pub use ports::{Clock, IdGen, SteeredClock, SystemClock, SystemIds};
 pub use record::{EffectView, RecordView, StepStatus};
 pub use run::{RunHead, RunState, RunStatus};
 pub use scope::{PlaneId, PlaneKey, SystemScope, TenantScope};

@@ -9,9 +9,10 @@ use tokio::task::JoinSet;
 use crate::{
     cli::Options,
     client::{Conn, start_body},
+    gateway::Gateway,
     probe::ms,
+    process::Cpu,
     rounds::{Scenario, Values, repeat},
-    server::Server,
     stats,
 };
 
@@ -20,7 +21,7 @@ pub(crate) struct Load {
     /// Sorted.
     pub latencies_ms: Vec<f64>,
     pub elapsed: Duration,
-    pub server_cpu: Duration,
+    pub cpu: Cpu,
 }
 
 impl Load {
@@ -29,7 +30,7 @@ impl Load {
     }
 
     pub(crate) fn cpu_ms_each(&self) -> f64 {
-        ms(self.server_cpu) / self.latencies_ms.len().max(1) as f64
+        ms(self.cpu.sum()) / self.latencies_ms.len().max(1) as f64
     }
 
     pub(crate) fn values(&self, prefix: &str, values: &mut Values) {
@@ -42,6 +43,14 @@ impl Load {
         for (name, value) in numbers {
             values.insert(format!("{prefix}.{name}"), Some(value));
         }
+        for (part, time) in self.cpu.parts() {
+            let each = ms(time) / self.latencies_ms.len().max(1) as f64;
+            values.insert(format!("{prefix}.cpu_ms_per_run.{part}"), Some(each));
+        }
+        if self.cpu.parts().next().is_some() {
+            let own = ms(self.cpu.own()) / self.latencies_ms.len().max(1) as f64;
+            values.insert(format!("{prefix}.own_cpu_ms_per_run"), Some(own));
+        }
     }
 }
 
@@ -50,19 +59,19 @@ impl Load {
 /// # Errors
 /// A run fails.
 pub(crate) async fn closed(
-    server: &Server,
+    gateway: &Gateway,
     flow: &str,
     records: u64,
     clients: usize,
     seconds: f64,
 ) -> Result<Load> {
     let body = start_body(flow, &json!({}));
-    let cpu = server.cpu()?;
+    let cpu = gateway.cpu()?;
     let began = Instant::now();
     let end = began + Duration::from_secs_f64(seconds);
     let mut tasks = JoinSet::new();
     for _ in 0..clients {
-        let (mut conn, body) = (server.conn(), body.clone());
+        let (mut conn, body) = (gateway.conn(), body.clone());
         tasks.spawn(async move {
             let mut latencies = Vec::new();
             while Instant::now() < end {
@@ -80,7 +89,7 @@ pub(crate) async fn closed(
     Ok(Load {
         latencies_ms: stats::sorted_ms(&latencies),
         elapsed: began.elapsed(),
-        server_cpu: server.cpu()? - cpu,
+        cpu: gateway.cpu()?.since(&cpu),
     })
 }
 
@@ -100,30 +109,30 @@ pub(crate) const RECORDS_3: u64 = 8;
 const RECORDS_20: u64 = 42;
 
 pub(crate) async fn w1(options: &Options) -> Result<Option<Scenario>> {
-    let mut server = Server::running(options).await?;
-    closed(&server, "answers3", RECORDS_3, 16, 0.5).await?;
-    let scratch = server.home().to_owned();
+    let mut gateway = Gateway::running(options).await?;
+    closed(&gateway, "answers3", RECORDS_3, 16, 0.5).await?;
+    let scratch = gateway.home().to_owned();
     let seconds = options.seconds;
-    let scenario = repeat("w1", options.rounds, &scratch, &mut server, async |server| {
+    let scenario = repeat("w1", options.rounds, &scratch, &mut gateway, async |gateway| {
         let mut values = Values::new();
         for clients in [1, 16, 64] {
-            let load = closed(server, "answers3", RECORDS_3, clients, seconds).await?;
+            let load = closed(gateway, "answers3", RECORDS_3, clients, seconds).await?;
             load.values(&format!("w1.c{clients}"), &mut values);
         }
-        values.insert("w1.c64.pss_mib".to_owned(), server.pss_mib().ok());
+        values.insert("w1.c64.pss_mib".to_owned(), gateway.pss_mib().ok());
         Ok(values)
     });
     scenario.await.map(Some)
 }
 
 pub(crate) async fn w2(options: &Options) -> Result<Option<Scenario>> {
-    let mut server = Server::running(options).await?;
-    closed(&server, "answers20", RECORDS_20, 16, 0.5).await?;
-    let scratch = server.home().to_owned();
+    let mut gateway = Gateway::running(options).await?;
+    closed(&gateway, "answers20", RECORDS_20, 16, 0.5).await?;
+    let scratch = gateway.home().to_owned();
     let seconds = options.seconds;
-    let scenario = repeat("w2", options.rounds, &scratch, &mut server, async |server| {
+    let scenario = repeat("w2", options.rounds, &scratch, &mut gateway, async |gateway| {
         let mut values = Values::new();
-        closed(server, "answers20", RECORDS_20, 16, seconds)
+        closed(gateway, "answers20", RECORDS_20, 16, seconds)
             .await?
             .values("w2.c16", &mut values);
         Ok(values)

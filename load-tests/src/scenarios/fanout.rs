@@ -20,9 +20,10 @@ use tokio::{sync::Notify, task::JoinSet};
 use crate::{
     cli::Options,
     client::{Conn, start_body},
+    cluster::Shape,
+    gateway::Gateway,
     probe::ms,
     rounds::{Scenario, Values, repeat},
-    server::Server,
     sse::Scanner,
     stats,
 };
@@ -45,7 +46,7 @@ struct Board {
     complete: Notify,
 }
 
-struct Crowd {
+pub(super) struct Crowd {
     conn: Conn,
     run: String,
     cursor: u64,
@@ -56,8 +57,9 @@ struct Crowd {
 }
 
 impl Crowd {
-    async fn gather(server: &Server, size: usize) -> Result<Self> {
-        let mut conn = server.conn();
+    /// Opens the streams, and waits until all have seen the first question.
+    pub(super) async fn gather(gateway: &Gateway, size: usize) -> Result<Self> {
+        let mut conn = gateway.conn();
         let run = conn.start(&start_body("ask_loop", &json!({}))).await?;
         let board = Arc::new(Board::default());
         board.goal.store(2, SeqCst);
@@ -66,7 +68,7 @@ impl Crowd {
         for part in 0..size.div_ceil(100) {
             let mut opening = JoinSet::new();
             for _ in 0..(size - part * 100).min(100) {
-                let (mut conn, run) = (server.conn(), run.clone());
+                let (mut conn, run) = (gateway.conn(), run.clone());
                 opening.spawn(async move { anyhow::Ok((conn.stream(&run, 0).await?, conn)) });
             }
             while let Some(opened) = opening.join_next().await {
@@ -106,11 +108,11 @@ impl Crowd {
     }
 
     /// Answers once; milliseconds from the commit until the last subscriber has the record.
-    async fn answer(&mut self) -> Result<f64> {
+    pub(super) async fn answer(&mut self) -> Result<f64> {
         self.board.arrived.store(0, SeqCst);
         self.board.goal.store(self.cursor + PER_ANSWER, SeqCst);
         self.answers += 1;
-        let id = format!("fan-{}-{}", self.size, self.answers);
+        let id = format!("fan-{}-{}", self.run, self.answers);
         let payload = json!({"payload": {"response": "yes"}});
         self.conn.command(&id, &self.run, "resume", payload).await?;
         tokio::time::timeout(Duration::from_secs(20), self.board.complete.notified())
@@ -146,8 +148,10 @@ fn now_us() -> u64 {
 }
 
 pub(crate) async fn w5(options: &Options) -> Result<Option<Scenario>> {
-    let server = Server::running(options).await?;
-    let scratch = server.home().to_owned();
+    // Streams of a cluster are spread over two nodes.
+    let shape = Shape::of(options).at_least(2, 1);
+    let gateway = Gateway::shaped(options, shape, &[]).await?;
+    let scratch = gateway.home().to_owned();
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let room = usize::try_from(limit.unwrap_or(u64::MAX))
         .unwrap_or(usize::MAX)
@@ -163,22 +167,22 @@ pub(crate) async fn w5(options: &Options) -> Result<Option<Scenario>> {
             fixed.insert(format!("w5.{size}.p50_ms"), None);
             continue;
         }
-        let before = server.pss_mib()?;
-        let crowd = Crowd::gather(&server, size).await?;
-        let added = (server.pss_mib()? - before) * 1024.0 / size as f64;
+        let before = gateway.pss_mib()?;
+        let crowd = Crowd::gather(&gateway, size).await?;
+        let added = (gateway.pss_mib()? - before) * 1024.0 / size as f64;
         fixed.insert(format!("w5.{size}.kib_per_stream"), Some(added));
         crowds.push(crowd);
     }
     let scenario = repeat("w5", options.rounds, &scratch, &mut crowds, async |crowds| {
         let mut values = fixed.clone();
         for crowd in crowds {
-            let cpu = server.cpu()?;
+            let cpu = gateway.cpu()?;
             let mut delays = Vec::new();
             for _ in 0..ANSWERS {
                 delays.push(crowd.answer().await?);
             }
             delays.sort_by(f64::total_cmp);
-            let cpu = ms(server.cpu()? - cpu) / ANSWERS as f64;
+            let cpu = ms(gateway.cpu()?.since(&cpu).sum()) / ANSWERS as f64;
             let size = crowd.size;
             values.insert(format!("w5.{size}.p50_ms"), Some(stats::percentile(&delays, 0.5)));
             values.insert(

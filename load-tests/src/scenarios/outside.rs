@@ -8,9 +8,10 @@ use serde_json::json;
 use crate::{
     cli::Options,
     client::start_body,
+    cluster::Shape,
+    gateway::Gateway,
     probe::ms,
     rounds::{Scenario, Values, repeat},
-    server::Server,
     stats,
     stub::Stub,
 };
@@ -24,21 +25,22 @@ const RECORDS_SHORT: u64 = 3 * 2 + 2;
 
 pub(crate) async fn w9(options: &Options) -> Result<Option<Scenario>> {
     let stub = Stub::start().await?;
-    let mut server = Server::running_with(options, &[("OPENAI_BASE_URL", stub.base_url())]).await?;
-    closed(&server, "model3", RECORDS_SHORT, 4, 0.5).await?;
+    let env = [("OPENAI_BASE_URL", stub.base_url())];
+    let mut gateway = Gateway::shaped(options, Shape::of(options), &env).await?;
+    closed(&gateway, "model3", RECORDS_SHORT, 4, 0.5).await?;
     let (calls, _) = stub.take();
     ensure!(calls != 0, "no call has reached the stub");
-    let scratch = server.home().to_owned();
+    let scratch = gateway.home().to_owned();
     let seconds = options.seconds;
-    let scenario = repeat("w9", options.rounds, &scratch, &mut server, async |server| {
+    let scenario = repeat("w9", options.rounds, &scratch, &mut gateway, async |gateway| {
         let mut values = Values::new();
-        let added = added_per_step(server, &stub, seconds).await?;
+        let added = added_per_step(gateway, &stub, seconds).await?;
         values.insert("w9.c1.added_ms".to_owned(), Some(added));
 
-        let short = closed(server, "model3", RECORDS_SHORT, 64, seconds).await?;
+        let short = closed(gateway, "model3", RECORDS_SHORT, 64, seconds).await?;
         values.insert("w9.c64.steps3_per_s".to_owned(), Some(short.per_second() * 3.0));
         stub.take();
-        let load = closed(server, "model20", RECORDS, 64, seconds).await?;
+        let load = closed(gateway, "model20", RECORDS, 64, seconds).await?;
         let (calls, _) = stub.take();
         let steps = load.latencies_ms.len() as u64 * STEPS;
         ensure!(calls == steps, "{calls} calls for {steps} steps");
@@ -50,14 +52,18 @@ pub(crate) async fn w9(options: &Options) -> Result<Option<Scenario>> {
             "w9.c64.cpu_ms_per_step".to_owned(),
             Some(load.cpu_ms_each() / STEPS as f64),
         );
+        for (part, time) in load.cpu.parts() {
+            let name = format!("w9.c64.cpu_ms_per_step.{part}");
+            values.insert(name, Some(ms(time) / steps as f64));
+        }
         Ok(values)
     });
     scenario.await.map(Some)
 }
 
 /// Median over runs of (time of the run − time in the stub) ÷ steps.
-async fn added_per_step(server: &Server, stub: &Stub, seconds: f64) -> Result<f64> {
-    let mut conn = server.conn();
+async fn added_per_step(gateway: &Gateway, stub: &Stub, seconds: f64) -> Result<f64> {
+    let mut conn = gateway.conn();
     let body = start_body("model20", &json!({}));
     let began = Instant::now();
     let mut added = Vec::new();

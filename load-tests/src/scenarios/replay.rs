@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::{
     cli::Options,
     client::{Conn, start_body},
+    gateway::Gateway,
     rounds::{Scenario, Values, repeat},
-    server::Server,
     stats,
 };
 
@@ -39,17 +39,17 @@ async fn read(conn: &mut Conn, run: &str, page: u64) -> Result<Vec<Duration>> {
 }
 
 pub(crate) async fn w4(options: &Options) -> Result<Option<Scenario>> {
-    let server = Server::running(options).await?;
-    let mut conn = server.conn();
+    let gateway = Gateway::running(options).await?;
+    let mut conn = gateway.conn();
     let run = conn.start(&start_body("answers500", &json!({}))).await?;
     let records = conn.follow(&run, 0).await?;
     ensure!(records == RECORDS, "{records} records instead of {RECORDS}");
-    let scratch = server.home().to_owned();
+    let scratch = gateway.home().to_owned();
     let seconds = options.seconds;
     let scenario = repeat("w4", options.rounds, &scratch, &mut conn, async |conn| {
         let mut values = Values::new();
         for page in [200, 1_000] {
-            let cpu = server.cpu()?;
+            let cpu = gateway.cpu()?;
             let began = Instant::now();
             let (mut replays, mut pages) = (0, Vec::new());
             while began.elapsed().as_secs_f64() < seconds {
@@ -60,7 +60,7 @@ pub(crate) async fn w4(options: &Options) -> Result<Option<Scenario>> {
             }
             let records = (replays * RECORDS) as f64;
             let rate = records / began.elapsed().as_secs_f64();
-            let cpu = server.cpu()? - cpu;
+            let cpu = gateway.cpu()?.since(&cpu).sum();
             let sorted = stats::sorted_ms(&pages);
             values.insert(format!("w4.page{page}.records_per_s"), Some(rate));
             values.insert(

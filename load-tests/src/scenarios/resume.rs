@@ -12,9 +12,9 @@ use tokio::task::JoinSet;
 use crate::{
     cli::Options,
     client::{Conn, drain, start_body},
+    gateway::Gateway,
     probe::ms,
     rounds::{Scenario, Values, repeat},
-    server::Server,
     stats,
 };
 
@@ -34,11 +34,11 @@ async fn resume(conn: &mut Conn, run: &str) -> Result<()> {
 }
 
 /// Starts runs and waits until all of them are parked.
-pub(crate) async fn park(server: &Server, count: usize) -> Result<Vec<String>> {
+pub(crate) async fn park(gateway: &Gateway, count: usize) -> Result<Vec<String>> {
     let body = start_body("ask", &json!({}));
     let mut tasks = JoinSet::new();
     for client in 0..CLIENTS.min(count) {
-        let (mut conn, body) = (server.conn(), body.clone());
+        let (mut conn, body) = (gateway.conn(), body.clone());
         let share = count / CLIENTS + usize::from(client < count % CLIENTS);
         let share = if count < CLIENTS { 1 } else { share };
         tasks.spawn(async move {
@@ -69,11 +69,11 @@ async fn wait_parked(conn: &mut Conn, run: &str) -> Result<()> {
 }
 
 /// Each client listens to a parked run, resumes it, and sees its end; from the command to the end.
-async fn closed(server: &Server, clients: usize, seconds: f64) -> Result<(Vec<f64>, f64)> {
+async fn closed(gateway: &Gateway, clients: usize, seconds: f64) -> Result<(Vec<f64>, f64)> {
     let mut tasks = JoinSet::new();
     let end = Instant::now() + Duration::from_secs_f64(seconds);
     for _ in 0..clients {
-        let (mut conn, mut listener) = (server.conn(), server.conn());
+        let (mut conn, mut listener) = (gateway.conn(), gateway.conn());
         let body = start_body("ask", &json!({}));
         tasks.spawn(async move {
             let mut latencies = Vec::new();
@@ -99,13 +99,13 @@ async fn closed(server: &Server, clients: usize, seconds: f64) -> Result<(Vec<f6
 }
 
 /// Resumes many parked runs at once; from the first command to the last end seen.
-async fn burst(server: &Server) -> Result<(Duration, Duration)> {
-    let runs = park(server, BURST).await?;
-    let cpu = server.cpu()?;
+async fn burst(gateway: &Gateway) -> Result<(Duration, Duration)> {
+    let runs = park(gateway, BURST).await?;
+    let cpu = gateway.cpu()?;
     let mut tasks = JoinSet::new();
     let began = Instant::now();
     for part in runs.chunks(BURST.div_ceil(CLIENTS)) {
-        let (mut conn, part) = (server.conn(), part.to_vec());
+        let (mut conn, part) = (gateway.conn(), part.to_vec());
         tasks.spawn(async move {
             for run in &part {
                 resume(&mut conn, run).await?;
@@ -120,25 +120,25 @@ async fn burst(server: &Server) -> Result<(Duration, Duration)> {
     while let Some(task) = tasks.join_next().await {
         task??;
     }
-    Ok((began.elapsed(), server.cpu()? - cpu))
+    Ok((began.elapsed(), gateway.cpu()?.since(&cpu).sum()))
 }
 
 pub(crate) async fn w3(options: &Options) -> Result<Option<Scenario>> {
-    let mut server = Server::running(options).await?;
-    closed(&server, 4, 0.5).await?;
-    let scratch = server.home().to_owned();
+    let mut gateway = Gateway::running(options).await?;
+    closed(&gateway, 4, 0.5).await?;
+    let scratch = gateway.home().to_owned();
     let seconds = options.seconds;
-    let scenario = repeat("w3", options.rounds, &scratch, &mut server, async |server| {
+    let scenario = repeat("w3", options.rounds, &scratch, &mut gateway, async |gateway| {
         let mut values = Values::new();
         for clients in [1, 16] {
-            let (latencies, rate) = closed(server, clients, seconds).await?;
+            let (latencies, rate) = closed(gateway, clients, seconds).await?;
             for (name, part) in [("p50_ms", 0.5), ("p99_ms", 0.99)] {
                 let value = stats::percentile(&latencies, part);
                 values.insert(format!("w3.c{clients}.{name}"), Some(value));
             }
             values.insert(format!("w3.c{clients}.cycles_per_s"), Some(rate));
         }
-        let (elapsed, cpu) = burst(server).await?;
+        let (elapsed, cpu) = burst(gateway).await?;
         values.insert(
             "w3.burst.per_s".to_owned(),
             Some(BURST as f64 / elapsed.as_secs_f64()),

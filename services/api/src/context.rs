@@ -170,7 +170,9 @@ impl CallContext {
     /// # Errors
     /// [`CommandError`]; nothing was stored then.
     pub async fn post_command(&self, request: CommandRequest) -> Result<CommandReceipt, CommandError> {
-        self.state.deps().post_command(&self.scope, request).await
+        let receipt = self.state.deps().post_command(&self.scope, request).await?;
+        self.state.look_again(&self.scope, &receipt.held);
+        Ok(receipt)
     }
 
     /// 500 with the contract's prefix; the details go to the log.

@@ -19,7 +19,9 @@ pub mod operation;
 mod reply;
 mod router;
 pub mod routes;
+mod second_look;
 pub mod server;
+mod spool;
 mod stream;
 #[cfg(test)]
 mod testkit;
@@ -31,7 +33,7 @@ pub use input::{Input, Request};
 pub use operation::{Family, Operation};
 pub use router::router;
 pub use routes::{
-    CodeService, FlowsDirError, FlowsDirReport, ModelServices, SecretBox, SecretBoxError, ShippedBundles,
-    StoredProfiles, ToolServices, install_flows_dir, predicates_registry,
+    CodeService, FlowsDirError, FlowsDirReport, ModelServices, Resealed, SecretBox, SecretBoxError,
+    ShippedBundles, StoredProfiles, ToolServices, install_flows_dir, predicates_registry, reseal_secrets,
 };
 pub use server::{Ops, Probe, Readiness, serve, serve_ops};

@@ -4,5 +4,5 @@ mod audit;
 mod guard;
 mod outer;
 
-pub(crate) use guard::{Guards, StreamPlace, guard};
+pub(crate) use guard::{Guards, OverLimit, StreamPlace, guard};
 pub(crate) use outer::{RouteMetrics, outer};

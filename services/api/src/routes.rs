@@ -23,7 +23,7 @@ mod testing;
 mod visualflows;
 
 pub use bundles::{FlowsDirError, FlowsDirReport, ShippedBundles, install_flows_dir};
-pub use config::StoredProfiles;
+pub use config::{Resealed, StoredProfiles, reseal_secrets};
 pub use discovery::{ToolServices, predicates_registry};
 pub use models::ModelServices;
 pub use secrets::{SecretBox, SecretBoxError};

@@ -6,6 +6,7 @@
 
 mod follow;
 mod frame;
+mod out;
 mod quiet;
 #[cfg(test)]
 mod tests;

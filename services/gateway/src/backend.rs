@@ -12,8 +12,11 @@ use ag_messaging::{
 use ag_store::{ImportStore, Store};
 use ag_store_postgres::{PostgresOptions, PostgresStore, Role};
 use ag_store_sqlite::{SqliteOptions, SqliteStore, Synchronous};
+use ag_types::Clock;
 use anyhow::{Context as _, bail};
 use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::clock;
 
 /// Store, bell and feed of this process.
 pub(crate) struct Backend {
@@ -26,6 +29,8 @@ pub(crate) struct Backend {
     pub(crate) counters: Arc<dyn SharedCounters>,
     /// A runner in the same process may take started runs over in memory.
     pub(crate) embedded: bool,
+    /// Time as the system of record has it.
+    pub(crate) clock: Arc<dyn Clock>,
     close: Close,
 }
 
@@ -87,6 +92,7 @@ async fn sqlite(config: &Config) -> anyhow::Result<Backend> {
         feed: Arc::new(LocalFeed::default()),
         counters: Arc::new(LocalCounters::default()),
         embedded: true,
+        clock: clock::machine(),
         close: Close::Sqlite(store),
     })
 }
@@ -127,6 +133,9 @@ async fn cluster(config: &Config) -> anyhow::Result<Backend> {
             (Arc::new(LocalFeed::partial()), Arc::new(LocalCounters::default()))
         }
     };
+    let clock = clock::steered(&store)
+        .await
+        .context("the database does not tell the time")?;
     Ok(Backend {
         store: store.clone(),
         imports: store.clone(),
@@ -134,6 +143,7 @@ async fn cluster(config: &Config) -> anyhow::Result<Backend> {
         feed,
         counters,
         embedded: false,
+        clock,
         close: Close::Postgres(store),
     })
 }

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     client::{self, ClientCommand, Connection},
-    config_cmd, gc, healthcheck, migrate, runner_cmd, serve, tokens,
+    config_cmd, gc, healthcheck, migrate, runner_cmd, secrets, serve, tokens,
 };
 
 /// A durable run gateway for workflow bundles.
@@ -51,6 +51,11 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Secrets that are stored encrypted.
+    Secrets {
+        #[command(subcommand)]
+        command: SecretsCommand,
+    },
     /// Ask the process beside this one whether it is ready, for containers.
     #[command(hide = true)]
     Healthcheck,
@@ -61,6 +66,17 @@ enum Command {
     },
     #[command(flatten)]
     Client(ClientCommand),
+}
+
+/// What can be done with stored secrets.
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum SecretsCommand {
+    /// After a rotation: seal everything with the newest key, so that older ones can be removed. Can be repeated.
+    Reseal {
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Flags of `serve`.
@@ -142,6 +158,9 @@ impl MigrateArgs {
 /// Runs a command to its exit code.
 pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let env = EnvSource::from_process();
+    if let Some(failpoints) = env.get(ag_failpoints::VARIABLE) {
+        ag_failpoints::arm(failpoints)?;
+    }
     let load = |overrides: Overrides| -> anyhow::Result<Loaded> {
         let overrides = match &cli.data_dir {
             Some(dir) => overrides.text("data.dir", dir.to_string_lossy()),
@@ -192,6 +211,9 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             };
             gc::run(load(Overrides::default())?, &env, mode).await
         }
+        Command::Secrets {
+            command: SecretsCommand::Reseal { dry_run },
+        } => secrets::reseal(&load(Overrides::default())?.config, dry_run).await,
         Command::Healthcheck => healthcheck::run(&load(Overrides::default())?.config).await,
         Command::Config { command } => {
             let loaded = load(Overrides::default())?;

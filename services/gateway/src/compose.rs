@@ -8,7 +8,7 @@ use ag_artifacts::{BlobMaintenance, BlobStore};
 use ag_config::{Config, EnvSource, StoreBackend};
 use ag_effects::{
     EffectRegistry,
-    llm_call::{LlmCall, LlmCallSettings},
+    llm_call::{LlmCall, LlmCallSettings, MediaBackends},
     memory::{self, MemoryOwners, MemoryParts, kg::Vocabulary},
     model_residency::ModelResidency,
     routes::{CapabilityRoutes, Catalogues, ModelDefaults, ModelResolver, RouteLevels},
@@ -25,14 +25,14 @@ use ag_providers_native::{AnthropicWire, OllamaWire};
 use ag_providers_openai::{AbstractCoreWire, OpenAiWire};
 use ag_sandbox::{CodeSandbox, MontySandbox};
 use ag_tools::{DuckDuckGo, ExecPolicy, SearchEngine, ToolContext, ToolSource, Toolbox, mode::ToolMode};
-use ag_types::{Clock, EffectKind, IdGen, SystemClock, SystemIds};
+use ag_types::{EffectKind, IdGen, SystemIds};
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use url::Url;
 
 use crate::{
     backend::{self, Backend},
-    mcp, objects, secrets,
+    mcp, objects, scratch, secrets,
     tool_catalogue::Tools,
 };
 
@@ -51,8 +51,9 @@ pub(crate) struct Platform {
 
 /// Builds the platform for the configured store.
 pub(crate) async fn platform(config: &Config, env: &EnvSource) -> anyhow::Result<Platform> {
+    scratch::settle(config, env);
     let backend = backend::open(config).await?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock = backend.clock.clone();
     let ids: Arc<dyn IdGen> = Arc::new(SystemIds);
     let store = backend.store.clone();
     let stored_bytes = objects::open(config, env)?;
@@ -63,13 +64,8 @@ pub(crate) async fn platform(config: &Config, env: &EnvSource) -> anyhow::Result
     let profiles = StoredProfiles::new(store.clone(), secrets.clone(), true);
     let (directory, split) = providers(config, profiles, table.clone())?;
     let levels = RouteLevels::Single;
-    let routes = Arc::new(CapabilityRoutes::new(
-        store.clone(),
-        table.clone(),
-        clock.clone(),
-        levels,
-        None,
-    ));
+    let routes = CapabilityRoutes::new(store.clone(), table.clone(), clock.clone(), levels, None);
+    let routes = Arc::new(routes.with_upstream(split.clone()));
     let resolver = ModelResolver::new(routes.clone(), directory.clone());
     let catalogues = Arc::new(Catalogues::new(directory, store.clone(), table));
     let defaults: Arc<dyn ModelDefaults> = routes;
@@ -92,7 +88,7 @@ pub(crate) async fn platform(config: &Config, env: &EnvSource) -> anyhow::Result
     let effects = EffectRegistry::default()
         .with(
             EffectKind::LlmCall,
-            Arc::new(LlmCall::new(resolver.clone(), llm_settings(config))),
+            Arc::new(LlmCall::new(resolver.clone(), llm_settings(config)?)),
         )
         .with(
             EffectKind::ModelResidency,
@@ -153,6 +149,7 @@ pub(crate) async fn platform(config: &Config, env: &EnvSource) -> anyhow::Result
     let settings = RunSettings {
         prompt_cache: config.execution.prompt_cache,
         max_attachment_bytes: config.limits.max_attachment_bytes,
+        workflow_bundles_dir: bundles_dir(config),
     };
     Ok(Platform {
         backend,
@@ -165,6 +162,15 @@ pub(crate) async fn platform(config: &Config, env: &EnvSource) -> anyhow::Result
     })
 }
 
+/// The folder that runs are told of: that of an embedded gateway. On a cluster bundles are in the database, and a folder
+/// of one node means nothing to the others.
+fn bundles_dir(config: &Config) -> Option<String> {
+    let embedded = config.store_backend() == ag_config::StoreBackend::Sqlite;
+    let dir = config.workflows.flows_dir.as_deref().filter(|_| embedded)?;
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    Some(dir.to_string_lossy().into_owned())
+}
+
 /// Where models are found, and the service that calls them in split mode.
 type Models = (Arc<dyn ProviderDirectory>, Option<Arc<dyn ModelService>>);
 
@@ -173,16 +179,7 @@ fn providers(
     profiles: StoredProfiles,
     table: Arc<CapabilityTable>,
 ) -> anyhow::Result<Models> {
-    let lookup = |name: &str| {
-        let plain = config.providers.get(name).map(str::to_owned);
-        plain.or_else(|| {
-            config
-                .providers
-                .secret(name)
-                .map(|secret| secret.expose_secret().to_owned())
-        })
-    };
-    let settings = ProviderSettings::from_lookup(lookup);
+    let settings = ProviderSettings::from_lookup(|name| provider_variable(config, name));
     let providers = HttpProviders::new(HttpSettings::default(), table)
         .context("cannot set up TLS")?
         .with_wire(Arc::new(OpenAiWire::default()))
@@ -200,11 +197,22 @@ fn providers(
     Ok((Arc::new(directory.with_profiles(Arc::new(profiles))), split))
 }
 
-fn llm_settings(config: &Config) -> LlmCallSettings {
-    LlmCallSettings {
+fn llm_settings(config: &Config) -> anyhow::Result<LlmCallSettings> {
+    Ok(LlmCallSettings {
         prompt_cache: config.execution.prompt_cache.unwrap_or(false),
         max_attachment_bytes: config.limits.attachment_bytes(),
-    }
+        http: Some(tool_http()?),
+        backends: MediaBackends::from_lookup(|name| provider_variable(config, name)),
+    })
+}
+
+/// A variable of the providers, secret or not.
+fn provider_variable(config: &Config, name: &str) -> Option<String> {
+    let plain = config.providers.get(name).map(str::to_owned);
+    plain.or_else(|| {
+        let secret = config.providers.secret(name)?;
+        Some(secret.expose_secret().to_owned())
+    })
 }
 
 fn workspaces(config: &Config) -> anyhow::Result<Workspaces> {

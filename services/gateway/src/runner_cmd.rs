@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use ag_api::{Fitness, Ops};
 use ag_config::{Config, EnvSource, Loaded};
-use ag_engine::Deps;
+use ag_engine::{Deps, POOL_GRACE};
 use ag_runner::{Company, Runner, RunnerOptions};
 use anyhow::{Context as _, bail};
 use std::sync::Arc;
@@ -104,6 +104,7 @@ pub(crate) fn new_runner(config: &Config, deps: Arc<Deps>) -> Arc<Runner> {
                 workspace: config.runner.workspace,
             },
         },
+        pool_grace: POOL_GRACE,
         instances: (config.store_backend() == ag_config::StoreBackend::Postgres)
             .then(|| config.data_path("runners")),
     };

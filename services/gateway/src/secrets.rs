@@ -1,11 +1,18 @@
 //! The keys that encrypt stored secrets.
 
-use std::{fs, io, sync::Arc};
+use std::{
+    fs,
+    io::{self, Write as _},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use ag_auth::{KeyFile, KeyRing, SecretBox};
 use ag_config::{Config, StoreBackend};
 use anyhow::{Context as _, bail};
 use secrecy::SecretString;
+
+use crate::backend;
 
 /// The configured keys. The embedded store makes a file of its own; the nodes of a cluster need the same keys, which
 /// nobody can make for them, and store no secrets without.
@@ -42,6 +49,37 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Option<Arc<dyn SecretBox>>
     let file = KeyFile::new(&path);
     let file = file.with_context(|| format!("cannot read the encryption keys in {}", path.display()))?;
     Ok(Some(Arc::new(file)))
+}
+
+/// Seals everything with the newest key and says what was done.
+pub(crate) async fn reseal(config: &Config, dry_run: bool) -> anyhow::Result<ExitCode> {
+    let Some(keys) = open(config)? else {
+        bail!("no ABSTRACTGATEWAY_ENCRYPTION_KEYS: nothing is stored encrypted");
+    };
+    let backend = backend::open(config)
+        .await
+        .context("an embedded gateway must be stopped first")?;
+    backend.check_role(ag_store_postgres::Role::Engine)?;
+    let mut out = std::io::stdout().lock();
+    if dry_run {
+        writeln!(out, "dry run: nothing is changed")?;
+    }
+    let done = ag_api::reseal_secrets(&*backend.store, &*keys, dry_run, |plane, done| {
+        // Somebody who does not read the progress may still want the work done.
+        let _ = writeln!(out, "plane {plane}: {} moved so far", done.moved);
+    })
+    .await;
+    backend.close().await?;
+    let done = done.context("stopped early; run it again")?;
+    writeln!(out, "moved      {}", done.moved)?;
+    writeln!(out, "current    {}", done.current)?;
+    for (what, reason) in &done.failed {
+        writeln!(out, "failed     {what}: {reason}")?;
+    }
+    Ok(match done.failed.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 #[cfg(test)]

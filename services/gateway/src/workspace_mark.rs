@@ -44,7 +44,12 @@ impl WorkspaceMark {
             .await?;
         let found = read(&self.root).await?;
         if let Some(known) = known {
-            return Ok(found.as_deref() == Some(known.body.trim_matches('"')));
+            let known = known.body.trim_matches('"');
+            return match found {
+                Some(found) => Ok(found == known),
+                // The process that made the row died before it named its file.
+                None => publish(&self.root, known).await,
+            };
         }
         // A mark without a row is that of an installation whose database is another one, or was restored from a time
         // before the mark; nobody but an operator can tell.
@@ -52,6 +57,8 @@ impl WorkspaceMark {
             return Ok(false);
         }
         let mark = self.ids.uuid().to_string();
+        // Before the row: whoever finds a row without a mark could not tell a death here from a missing mount.
+        write(&self.root, &mark).await?;
         let document = Document {
             id: ID.to_owned(),
             body: format!("\"{mark}\""),
@@ -67,10 +74,11 @@ impl WorkspaceMark {
             .await?
             .context("the mark of the workspaces is gone")?;
         if known.body.trim_matches('"') != mark {
+            // What is left of a draft does no harm.
+            let _ = tokio::fs::remove_file(draft(&self.root, &mark)).await;
             return Ok(false);
         }
-        write(&self.root, &mark).await?;
-        Ok(true)
+        publish(&self.root, &mark).await
     }
 
     /// Looks again and again and says what it finds. Logs changes only.
@@ -108,13 +116,27 @@ async fn read(root: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
+/// A mark that is not yet known to be the installation's.
+fn draft(root: &Path, mark: &str) -> PathBuf {
+    root.join(format!("{FILE}.{mark}"))
+}
+
 async fn write(root: &Path, mark: &str) -> anyhow::Result<()> {
     tokio::fs::create_dir_all(root)
         .await
         .with_context(|| format!("cannot make {}", root.display()))?;
-    tokio::fs::write(root.join(FILE), format!("{mark}\n"))
+    tokio::fs::write(draft(root, mark), format!("{mark}\n"))
         .await
         .with_context(|| format!("cannot write {FILE} in {}", root.display()))
+}
+
+/// Gives the draft of a mark its name; `false` where there is none.
+async fn publish(root: &Path, mark: &str) -> anyhow::Result<bool> {
+    match tokio::fs::rename(draft(root, mark), root.join(FILE)).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("cannot write {FILE} in {}", root.display())),
+    }
 }
 
 #[cfg(test)]
@@ -154,6 +176,17 @@ mod tests {
         );
         std::fs::copy(shared.path().join(FILE), empty.path().join(FILE)).expect("mounted at last");
         assert!(missing.is_ours().await.expect("readable"));
+    }
+
+    #[tokio::test]
+    async fn a_death_between_row_and_file_is_mended() {
+        let (database, shared) = (database(), tempfile::tempdir().expect("folder"));
+        assert!(mark(&database, shared.path()).is_ours().await.expect("readable"));
+        let file = shared.path().join(FILE);
+        let known = std::fs::read_to_string(&file).expect("mark");
+        std::fs::rename(&file, draft(shared.path(), known.trim())).expect("as before the death");
+        assert!(mark(&database, shared.path()).is_ours().await.expect("readable"));
+        assert!(file.is_file());
     }
 
     #[tokio::test]

@@ -10,9 +10,10 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, timeout, timeout_at};
 use crate::{
     Runner,
     runner::{SCOPE, Session},
+    strays::Suspects,
 };
 
-const BEAT: Duration = Duration::from_secs(1);
+pub(crate) const BEAT: Duration = Duration::from_secs(1);
 /// Renewal every fifth beat.
 const RENEW_EVERY: u32 = 5;
 /// Two seconds before a lease of fifteen ends, counted from when the last good renewal was sent.
@@ -30,6 +31,7 @@ struct Beats {
     count: u32,
     /// When the pools are looked at next.
     next_look: Instant,
+    suspects: Suspects,
 }
 
 impl Runner {
@@ -39,6 +41,7 @@ impl Runner {
             ticks: tokio::time::interval(BEAT),
             count: 0,
             next_look: Instant::now(),
+            suspects: Suspects::default(),
         };
         beats.ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -76,13 +79,17 @@ impl Runner {
                 }
             }
         }
+        let renewed = beats.count.is_multiple_of(RENEW_EVERY);
         beats.count = beats.count.wrapping_add(1);
         self.beat(session).await;
+        if self.is_doubtful() || renewed {
+            // Nothing that a beat does may hold the next renewal up.
+            let _ = timeout(BEAT, self.look_for_strays(session, &mut beats.suspects)).await;
+        }
         self.show_slots();
         if Instant::now() >= beats.next_look {
             beats.next_look = Instant::now() + POOLS_EVERY;
             let looking = self.place.live().look(&*self.deps.store, self.deps.clock.now());
-            // Nothing that a beat does may hold the next renewal up.
             let _ = timeout(BEAT, looking).await;
         }
         true
@@ -157,6 +164,9 @@ impl Runner {
         loop {
             match answered(self.deps.store.sweep(&SCOPE, sweep)).await {
                 Ok(woken) => {
+                    if !woken.is_empty() {
+                        ag_failpoints::hit(sweep_name(sweep));
+                    }
                     let full = woken.len() >= SWEEP_ROWS;
                     match sweep {
                         Sweep::Timers => {}
@@ -191,8 +201,17 @@ impl Runner {
     }
 }
 
+/// Failpoints after sweeps that found something, before anybody is told.
+const fn sweep_name(sweep: Sweep) -> &'static str {
+    match sweep {
+        Sweep::Timers => "timer.claimed",
+        Sweep::Sessions => "sweep.sessions",
+        Sweep::Cancels => "sweep.cancels",
+    }
+}
+
 /// The answer of the store, if it comes in time.
-async fn answered<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+pub(crate) async fn answered<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     match timeout(ANSWER, call).await {
         Ok(answer) => answer,
         Err(_) => Err(StoreError::Unavailable(format!("no answer within {ANSWER:?}"))),

@@ -1,6 +1,10 @@
 //! The runs that this runner holds, and how to reach their drives.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use ag_engine::CancelSignal;
 use ag_types::RunKey;
@@ -10,6 +14,10 @@ use tokio::time::Instant;
 /// A run that this runner cannot execute is looked at again after this time: its flow or this runner's peers may have
 /// changed, and nobody else may be there.
 const REFUSED_FOR: Duration = Duration::from_secs(30);
+/// A run that waits for its turn to go alone is looked at again after this time, whoever goes before it.
+const TURN: Duration = Duration::from_secs(5);
+/// Runs that are called when one has gone alone.
+const NEXT_TURNS: usize = 4;
 /// Refused runs that are remembered.
 const MAX_REFUSED: usize = 10_000;
 
@@ -22,6 +30,8 @@ pub(crate) struct Board {
     panics: Mutex<HashMap<RunKey, i16>>,
     /// Runs that were handed back because others must execute them, and until when they are left alone.
     refused: Mutex<HashMap<RunKey, Instant>>,
+    /// Runs that wait for their turn to go alone, with their pools.
+    turns: Mutex<VecDeque<(RunKey, Arc<str>)>>,
 }
 
 impl Board {
@@ -66,6 +76,27 @@ impl Board {
         if refused.len() < MAX_REFUSED {
             refused.insert(key, now + REFUSED_FOR);
         }
+    }
+
+    /// A run that has to go alone waits until others have gone.
+    pub(crate) fn wait_for_turn(&self, key: RunKey, pool: &Arc<str>) {
+        self.refused.lock().insert(key, Instant::now() + TURN);
+        let mut turns = self.turns.lock();
+        if turns.len() < MAX_REFUSED && turns.iter().all(|(known, _)| *known != key) {
+            turns.push_back((key, pool.clone()));
+        }
+    }
+
+    /// Runs whose turn it is to go alone; more than one, because others may have taken some.
+    pub(crate) fn next_turns(&self) -> Vec<(RunKey, Arc<str>)> {
+        let mut turns = self.turns.lock();
+        let n = turns.len().min(NEXT_TURNS);
+        let next: Vec<_> = turns.drain(..n).collect();
+        let mut refused = self.refused.lock();
+        for (key, _) in &next {
+            refused.remove(key);
+        }
+        next
     }
 
     /// Takes out what is left to others at present; returns how many those were.

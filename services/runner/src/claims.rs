@@ -1,7 +1,7 @@
 //! From hints to held runs.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -21,7 +21,9 @@ use tracing::Instrument as _;
 
 use crate::{
     Runner,
+    cause::Cause,
     runner::{SCOPE, Session},
+    strays::Known,
 };
 
 /// Full look for candidates even when nothing rings.
@@ -30,6 +32,8 @@ const FULL_LOOK: Duration = Duration::from_secs(5);
 const DEGRADED_LOOK: Duration = Duration::from_millis(250);
 /// How long a look's answer is used.
 const PAGE_FRESH: Duration = Duration::from_secs(1);
+/// Crashes of its holders from which on a run goes alone.
+const SUSPECT: i16 = 2;
 /// Most runs of one claim.
 const MAX_CLAIM: usize = 64;
 /// Most runs left to others that a look skips.
@@ -54,6 +58,7 @@ impl Runner {
             let mut unannounced = self.look_wanted.swap(false, Ordering::AcqRel);
             let mut keys = page.take(free);
             let mut looked = !keys.is_empty();
+            let mut traced = HashMap::new();
             if keys.is_empty() && !unannounced && !std::mem::take(&mut more) {
                 let pause = if self.deps.bell.healthy() {
                     FULL_LOOK
@@ -63,7 +68,8 @@ impl Runner {
                 let deadline = last_look + jittered(pause);
                 tokio::select! {
                     hints = bell.next(free) => {
-                        keys = hints;
+                        traced = hints.iter().filter_map(|hint| Some((hint.key, hint.trace.clone()?))).collect();
+                        keys = hints.into_iter().map(|hint| hint.key).collect();
                         // Hints come in the order of their ringing. As long as they fill every free slot, one plane
                         // may have rung them all, so next the store is asked, which is fair.
                         more = keys.len() >= free;
@@ -86,7 +92,7 @@ impl Runner {
                 continue;
             }
             let asked = keys.len();
-            match self.claim(session, keys, permit).await {
+            match self.claim(session, keys, &traced, permit).await {
                 // A full page of candidates says that there may be more.
                 Ok(claimed) => {
                     more |= looked && asked >= free && claimed > 0;
@@ -104,6 +110,7 @@ impl Runner {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "claim failed");
+                    self.doubt();
                     more = true;
                     tokio::time::sleep(jittered(DEGRADED_LOOK)).await;
                 }
@@ -150,23 +157,35 @@ impl Runner {
         self: &Arc<Self>,
         session: &Session,
         keys: Vec<RunKey>,
+        traced: &HashMap<RunKey, Arc<str>>,
         permit: OwnedSemaphorePermit,
     ) -> Result<usize, StoreError> {
         let asked = keys.len();
-        let span =
-            tracing::info_span!(parent: None, "claim", asked = asked as i64, claimed = tracing::field::Empty);
+        // Until what is claimed is on the board, nobody may take it for lost.
+        let _claiming = self.claiming.lock().await;
+        let mut causes = Cause::of_wake_ups(&keys, traced);
+        // What nobody traces is claimed together; the rest is each a part of the trace that led here.
+        let span = match causes.len() < asked {
+            true => {
+                tracing::info_span!(parent: None, "claim", asked = asked as i64, claimed = tracing::field::Empty)
+            }
+            false => tracing::Span::none(),
+        };
         let claim = store_operation("claim", self.deps.store.claim(&SCOPE, session.id, &keys, &[]))
             .instrument(span.clone())
             .await?;
         let mut permit = Some(permit);
         let count = claim.runs.len();
+        if count > 0 {
+            ag_failpoints::hit("lease.acquired");
+        }
         span.record("claimed", count as i64);
         CLAIMS.with(["claimed"]).increment(count as u64);
         CLAIMS
             .with(["taken"])
             .increment((asked - count.min(asked)) as u64);
         let traceparent = span.in_scope(traces::traceparent);
-        for claimed in claim.runs {
+        for (claimed, alone) in self.one_suspect(session, claim.runs).await {
             let permit = match permit.take() {
                 Some(permit) => permit,
                 // Slots were free when the hints were taken; a start of this process may have used them since.
@@ -175,33 +194,73 @@ impl Runner {
                     Err(_) => return Ok(count),
                 },
             };
-            self.spawn_claimed(session, claimed, permit, traceparent.clone());
+            let cause = causes.remove(&claimed.key);
+            let cause = cause.unwrap_or_else(|| Cause::Found(traceparent.clone()));
+            cause.claimed();
+            self.spawn_claimed(session, claimed, permit, alone, cause);
         }
         Ok(count)
+    }
+
+    /// Runs whose holders crashed twice go one at a time, so that the third crash names the culprit. Those that have to
+    /// wait are given back before the first one begins: what a dead runner holds counts as crashed with it.
+    async fn one_suspect(
+        &self,
+        session: &Session,
+        runs: Vec<ClaimedRun>,
+    ) -> Vec<(ClaimedRun, Option<OwnedSemaphorePermit>)> {
+        let mut going = Vec::with_capacity(runs.len());
+        for mut claimed in runs {
+            claimed.crashes = claimed.crashes.saturating_add(self.board.panics(claimed.key));
+            let alone = match claimed.crashes >= SUSPECT {
+                false => None,
+                true => match self.suspects.clone().try_acquire_owned() {
+                    Ok(alone) => Some(alone),
+                    Err(_) => {
+                        let grip = Grip {
+                            key: claimed.key,
+                            epoch: claimed.epoch,
+                            pool: claimed.pool,
+                        };
+                        self.board.wait_for_turn(grip.key, &grip.pool);
+                        self.give_back(session, &grip).await;
+                        continue;
+                    }
+                },
+            };
+            going.push((claimed, alone));
+        }
+        going
+    }
+
+    /// Gives a run back without telling anybody: it comes when it is its turn, or when another runner looks for it.
+    async fn give_back(&self, session: &Session, grip: &Grip) {
+        let release = self.deps.store.release(&SCOPE, session.id, grip.key, grip.epoch);
+        if let Err(error) = release.await {
+            // What is held and not driven is given back by whoever finds it, at the latest when the session ends.
+            tracing::warn!(run.id = %grip.key.run, %error, "a run that must wait for its turn could not be given back");
+        }
     }
 
     fn spawn_claimed(
         self: &Arc<Self>,
         session: &Session,
-        mut claimed: ClaimedRun,
+        claimed: ClaimedRun,
         permit: OwnedSemaphorePermit,
-        claim: Option<String>,
+        alone: Option<OwnedSemaphorePermit>,
+        cause: Cause,
     ) {
         let (runner, session) = (self.clone(), session.clone());
-        self.tasks.spawn(async move {
+        let known = Known::new(self, claimed.key, claimed.epoch);
+        self.tasks.spawn(Box::pin(async move {
+            let _known = known;
             let grip = Grip {
                 key: claimed.key,
                 epoch: claimed.epoch,
                 pool: claimed.pool.clone(),
             };
-            claimed.crashes = claimed.crashes.saturating_add(runner.board.panics(grip.key));
-            let suspect = claimed.crashes >= 2;
-            let _alone = match suspect {
-                true => runner.suspects.clone().acquire_owned().await.ok(),
-                false => None,
-            };
             match runner.hold(&session, claimed).await {
-                Ok(held) => runner.drive(&session, held, None, permit, claim).await,
+                Ok(held) => runner.drive(&session, held, None, permit, cause).await,
                 Err(error) => {
                     tracing::error!(run.id = %grip.key.run, %error, "a claimed run cannot be read");
                     // Damaged state does not heal by itself; an unavailable store may.
@@ -212,10 +271,16 @@ impl Runner {
                     runner.release(&session, &grip, pause).await;
                 }
             }
-        });
+            if alone.is_some() {
+                drop(alone);
+                for (key, pool) in runner.board.next_turns() {
+                    runner.deps.bell.ring(&pool, &[key]).await;
+                }
+            }
+        }));
     }
 
-    async fn hold(&self, session: &Session, claimed: ClaimedRun) -> Result<Held, StoreError> {
+    async fn hold(&self, session: &Session, claimed: ClaimedRun) -> Result<Box<Held>, StoreError> {
         let scope = self
             .deps
             .store
@@ -226,17 +291,17 @@ impl Runner {
                 detail: format!("{} is unknown", claimed.key.plane.0),
             })?;
         let max_inline = self.deps.limits.max_inline_bytes;
-        Held::from_claim(claimed, scope, session.id, max_inline, self.deps.ids.clone())
+        Held::from_claim(claimed, scope, session.id, max_inline, self.deps.ids.clone()).map(Box::new)
     }
 
     /// Drives a held run to its rest. The slot is free afterwards.
     pub(crate) async fn drive(
         &self,
         session: &Session,
-        mut held: Held,
+        mut held: Box<Held>,
         pending: Option<EffectRequest>,
         _permit: OwnedSemaphorePermit,
-        claim: Option<String>,
+        cause: Cause,
     ) {
         let key = held.key;
         let grip = Grip {
@@ -252,9 +317,8 @@ impl Runner {
             place: self.place.clone(),
         };
         // A drive that panics loses its work in memory, never the run: what is stored is its last commit.
-        // A run may last for days: each visit is a trace of its own, linked to the start and to its claim.
         let span = tracing::info_span!(
-            parent: None,
+            parent: cause.parent(),
             "tick",
             run.id = %key.run,
             workflow.id = &*held.tick.run.head.workflow_id,
@@ -262,12 +326,8 @@ impl Runner {
             epoch = grip.epoch,
             end = tracing::field::Empty
         );
-        for cause in [held.tick.aux.traceparent.as_deref(), claim.as_deref()]
-            .into_iter()
-            .flatten()
-        {
-            traces::link(&span, cause);
-        }
+        cause.tie(&span, &held);
+        drop(cause);
         let since = Instant::now();
         let drive = AssertUnwindSafe(self.deps.drive(&mut held, &signals, pending)).catch_unwind();
         let ended = drive.instrument(span.clone()).await;

@@ -7,10 +7,12 @@
 
 mod beat;
 mod board;
+mod cause;
 mod claims;
 mod instances;
 mod local;
 mod runner;
+mod strays;
 mod timers;
 
 pub use local::LocalSlots;

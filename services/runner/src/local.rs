@@ -7,7 +7,7 @@ use ag_kernel::EffectRequest;
 use ag_types::{SessionId, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{Runner, runner::Session};
+use crate::{Runner, cause::Cause, runner::Session, strays::Known};
 
 /// The runner as starts see it.
 pub struct LocalSlots(pub Arc<Runner>);
@@ -58,8 +58,12 @@ impl Slot for Reserved {
             permit,
         } = *self;
         let tasks = runner.tasks.clone();
-        tasks.spawn(async move {
-            runner.drive(&session, *held, pending, permit, None).await;
-        });
+        let known = Known::new(&runner, held.key, held.epoch);
+        // A drive's future is large: in a box it is moved once and not at each hand of the scheduler's.
+        tasks.spawn(Box::pin(async move {
+            let _known = known;
+            let cause = Cause::Found(None);
+            runner.drive(&session, held, pending, permit, cause).await;
+        }));
     }
 }

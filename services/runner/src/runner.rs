@@ -1,14 +1,18 @@
 //! A runner: one or more sessions, one after the other, until it is told to stop.
 
 use std::{
+    collections::HashSet,
     path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32},
+    },
     time::Duration,
 };
 
-use ag_engine::{Deps, LivePools, Place};
+use ag_engine::{Deps, LivePools, POOL_GRACE, Place};
 use ag_store::{NewSession, StoreError};
-use ag_types::{SessionId, SystemScope};
+use ag_types::{RunKey, SessionId, SystemScope};
 use parking_lot::{Mutex, RwLock};
 use tokio::{
     sync::{Notify, Semaphore},
@@ -39,6 +43,8 @@ pub struct RunnerOptions {
     pub drain: Duration,
     /// Whether there are other runners.
     pub company: Company,
+    /// How long another pool must have been without a runner before a run that goes there is told.
+    pub pool_grace: Duration,
     /// Folder in which runners of this machine show that they live; `None` leaves it to the leases to find out.
     pub instances: Option<PathBuf>,
 }
@@ -63,6 +69,7 @@ impl Default for RunnerOptions {
             node: "local".to_owned(),
             drain: Duration::from_secs(30),
             company: Company::Alone,
+            pool_grace: POOL_GRACE,
             instances: None,
         }
     }
@@ -99,6 +106,12 @@ pub struct Runner {
     /// Runs whose holders crashed twice go one at a time, so that the third crash names the culprit.
     pub(crate) suspects: Arc<Semaphore>,
     pub(crate) board: Board,
+    /// Held while a claim is under way.
+    pub(crate) claiming: tokio::sync::Mutex<()>,
+    /// Beats that still look for runs whose claim was never answered.
+    pub(crate) doubtful_beats: AtomicU32,
+    /// Runs this runner knows to hold, with their epochs.
+    pub(crate) known: Mutex<HashSet<(RunKey, i64)>>,
     pub(crate) timers: Timers,
     pub(crate) session: RwLock<Option<Session>>,
     /// Look for candidates in the store instead of waiting for the bell.
@@ -114,13 +127,19 @@ impl Runner {
         let pool = options.pool.clone();
         let place = match options.company {
             Company::Alone => Place::alone(pool),
-            Company::Others { workspace } => Place::in_pool(pool, workspace, Arc::default()),
+            Company::Others { workspace } => {
+                let live = LivePools::with_grace(options.pool_grace);
+                Place::in_pool(pool, workspace, Arc::new(live))
+            }
         };
         Arc::new(Self {
             place: Arc::new(place),
             slots: Arc::new(Semaphore::new(options.slots)),
             suspects: Arc::new(Semaphore::new(1)),
             board: Board::default(),
+            claiming: tokio::sync::Mutex::default(),
+            doubtful_beats: AtomicU32::new(0),
+            known: Mutex::default(),
             timers: Timers::default(),
             session: RwLock::new(None),
             look: Notify::new(),
@@ -156,6 +175,7 @@ impl Runner {
         };
         let sent = Instant::now();
         self.deps.store.open_session(&SCOPE, session).await?;
+        ag_failpoints::hit("session.opened");
         *self.session.write() = Some(Session {
             id,
             abort: CancellationToken::new(),

@@ -60,6 +60,7 @@ class Gateway:
             "ABSTRACTGATEWAY_AUTH_TOKEN": TOKEN, "OPENAI_BASE_URL": self.upstream + "/v1", "OPENAI_API_KEY": "sk-test",
             "ABSTRACTRUNTIME_MAX_INLINE_BYTES": "4096", "ABSTRACTGATEWAY_AUDIT_LOG": "0",
         }
+        env.update(self.more_env())
         argv = [self.opts.gateway, "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         log = open(self.home / "gateway.log", "ab")
         self.process = subprocess.Popen(argv if runner else argv + ["--no-runner"], env=env, stdout=log, stderr=log,
@@ -72,6 +73,9 @@ class Gateway:
                 pass
             time.sleep(0.2)
         raise SystemExit("the gateway does not come up")
+
+    def more_env(self):
+        return {}
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)

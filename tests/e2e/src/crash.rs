@@ -4,7 +4,7 @@
 //! process is killed at a random moment and started again on the same data directory, many times. Then everything is
 //! left to end, and a checker compares what the clients were told with what the gateway holds.
 
-mod integrity;
+pub(crate) mod integrity;
 
 use std::{
     sync::Arc,
@@ -16,7 +16,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::task::JoinSet;
 
 use crate::{
-    FakeUpstream, Gateway, Options,
+    FakeUpstream, Gateway, Options, SecondProcess,
     load::{
         INVARIANTS, check, flows, tend,
         workload::{self, Workload},
@@ -48,7 +48,7 @@ const WORKERS: usize = 8;
 /// The scenario itself cannot go on (the gateway does not start, a reference run fails).
 pub async fn run(plan: Plan, seed: u64) -> Result<Report> {
     let began = Instant::now();
-    let mut report = Report::new("E1/R1", seed, "embedded", &INVARIANTS);
+    let mut report = Report::new("E1/R1", seed, "embedded", &[&INVARIANTS[..], &["I3"]].concat());
     let upstream = FakeUpstream::start().await?;
     upstream.script(&flows::upstream_script(40)).await?;
     let mut gateway = Gateway::start(Options::default().upstream(upstream.base_url())).await?;
@@ -71,6 +71,14 @@ pub async fn run(plan: Plan, seed: u64) -> Result<Report> {
         let life = Duration::from_millis(rng.random_range(from..=to));
         under_load += life;
         tokio::time::sleep(life).await;
+        if kill == plan.kills / 2 {
+            match gateway.second_process().await? {
+                SecondProcess::Refused { status, .. } => {
+                    report.figure("second_process", format!("refused with {status}"));
+                }
+                SecondProcess::Started => report.violation("I3", "a second live process came up"),
+            }
+        }
         gateway.kill9().await?;
         report.fault();
         workload.halt();

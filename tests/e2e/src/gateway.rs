@@ -82,6 +82,17 @@ impl Gateway {
         self.process.start().await
     }
 
+    /// Sets a variable for the next starts, or takes it away again.
+    pub fn set_env(&mut self, name: &str, value: Option<&str>) {
+        self.process.set_env(name, value);
+    }
+
+    /// Its process, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.pid()
+    }
+
     /// `kill -9`, and waits until the process is gone.
     ///
     /// # Errors
@@ -171,6 +182,13 @@ impl Gateway {
         let mut options = node("runner", &self.options, &self.home, &self.token)?;
         options.role = Role::Runner;
         Ok(Node::new(options))
+    }
+
+    /// Everything that they have written.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let bytes = std::fs::read(self.process.log_path()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// The end of what all processes of this gateway have written.

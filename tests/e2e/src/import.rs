@@ -1,6 +1,9 @@
 //! Data folders that the Python gateway wrote, what it served of them, and what became of them in its own hands
 //! (`import/`), against an import of them into a fresh gateway.
 
+pub mod compare;
+pub mod interrupted;
+
 use std::{
     io::{BufWriter, Read as _, Write as _},
     path::{Path, PathBuf},
@@ -27,20 +30,36 @@ impl Recorded {
     /// # Errors
     /// The archive is missing or damaged.
     pub fn open(store: &str, upstream: &str) -> Result<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("import");
+        Self::open_file(&folder.join(format!("{store}.zip")), upstream)
+    }
+
+    /// Unpacks a recording that lies elsewhere.
+    ///
+    /// # Errors
+    /// As [`Recorded::open`].
+    pub fn open_file(path: &Path, upstream: &str) -> Result<Self> {
         let home = tempfile::Builder::new().prefix("ag-import-").tempdir()?;
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("import")
-            .join(format!("{store}.zip"));
-        let mut archive = zip::ZipArchive::new(std::fs::File::open(&path)?)?;
+        let mut archive = zip::ZipArchive::new(std::fs::File::open(path)?)?;
         archive.extract(home.path())?;
+        // An archive of files has no empty folders.
+        std::fs::create_dir_all(home.path().join("flows"))?;
         let mut text = String::new();
         std::fs::File::open(home.path().join("served.json"))?.read_to_string(&mut text)?;
         let served: Value = serde_json::from_str(&text)?;
         // The recorded model server is long gone.
         let former = served["upstream"].as_str().context("upstream of the recording")?;
-        let settings = home.path().join("home/.abstractcore/config/abstractcore.json");
-        let changed = std::fs::read_to_string(&settings)?.replace(former, upstream);
-        std::fs::write(&settings, changed)?;
+        for settings in [
+            "home/.abstractcore/config/abstractcore.json",
+            "data/config/abstractcore.json",
+            "data/config/provider_endpoint_profiles.json",
+        ] {
+            let settings = home.path().join(settings);
+            if settings.is_file() {
+                let changed = std::fs::read_to_string(&settings)?.replace(former, upstream);
+                std::fs::write(&settings, changed)?;
+            }
+        }
         Ok(Self { home, served })
     }
 
@@ -48,6 +67,12 @@ impl Recorded {
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.home.path().join("data")
+    }
+
+    /// The home of the user that ran the gateway.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.home.path().join("home")
     }
 
     /// The bundles.
@@ -75,12 +100,7 @@ impl Recorded {
         let (data, flows) = (data.to_string_lossy(), flows.to_string_lossy());
         let mut arguments = vec!["--from", store, &data, "--flows-dir", &flows];
         arguments.extend(more);
-        migrate(
-            &arguments,
-            data_dir,
-            &[("HOME", &self.home.path().join("home").to_string_lossy())],
-        )
-        .await
+        migrate(&arguments, data_dir, &[("HOME", &self.home().to_string_lossy())]).await
     }
 }
 

@@ -6,6 +6,7 @@
 //! - [`vectors`]: the recorded conformance vectors in parallel shards;
 //! - [`follow`]: a client of event streams that resumes, also on another node;
 //! - [`crash`]: `kill -9` under load of an embedded gateway;
+//! - [`points`]: deaths at named points of the code, embedded;
 //! - [`cluster`]: API nodes, runners, Postgres, NATS and Redis under the faults of the matrix;
 //! - [`import`]: recorded folders of the Python gateway, and what must become of them;
 //! - [`report`]: one JSON line per scenario of the fault matrix.
@@ -23,6 +24,7 @@ pub mod follow;
 mod gateway;
 pub mod import;
 mod load;
+pub mod points;
 pub mod report;
 pub mod sse;
 mod upstream;

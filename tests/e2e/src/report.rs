@@ -16,6 +16,7 @@ pub struct Report {
     figures: Map<String, Value>,
     bars: Map<String, Value>,
     load: Map<String, Value>,
+    skipped: Option<String>,
 }
 
 /// Examples kept per invariant.
@@ -77,10 +78,22 @@ impl Report {
         self.load.insert(name.to_owned(), value.into());
     }
 
-    /// Whether nothing was violated and every bar holds.
+    /// The fault could not be injected; nothing was learned.
+    pub fn skip(&mut self, reason: impl Into<String>) {
+        self.skipped = Some(reason.into());
+    }
+
+    /// Why nothing was learned.
+    #[must_use]
+    pub fn skipped(&self) -> Option<&str> {
+        self.skipped.as_deref()
+    }
+
+    /// Whether nothing was violated and every bar holds. What was skipped passes nothing.
     #[must_use]
     pub fn pass(&self) -> bool {
-        self.violations.values().all(Vec::is_empty)
+        self.skipped.is_none()
+            && self.violations.values().all(Vec::is_empty)
             && self
                 .bars
                 .iter()
@@ -94,6 +107,11 @@ impl Report {
             .iter()
             .map(|(name, found)| (name.clone(), json!(found.len())))
             .collect();
+        if let Some(reason) = &self.skipped {
+            return line(&json!({
+                "row": self.row, "seed": self.seed, "git": git(), "mode": self.mode, "skipped": reason,
+            }));
+        }
         line(&json!({
             "row": self.row,
             "seed": self.seed,

@@ -4,8 +4,12 @@
 //! `cargo test --release -p ag-e2e --test cluster -- --ignored --nocapture`.
 //! `AG_E2E_ONLY=nats,redis` runs some of a test's scenarios.
 
-use ag_e2e::cluster::{Field, Verdicts, commands, faults, handover};
+use ag_e2e::cluster::{
+    Field, Verdicts, clocks, commands, faults, handover, points::points, poison, streams,
+    trees::growing_trees, wakes,
+};
 use anyhow::Result;
+use std::time::Duration;
 
 /// Whether a scenario was asked for.
 fn wanted(name: &str) -> bool {
@@ -38,6 +42,9 @@ async fn faults_under_load() -> Result<()> {
         rolling_restart => faults::rolling_restart(field);
         api_crash => faults::api_crash(field);
         runner_crash => faults::runner_crash(field);
+        points => points(field, 7);
+        orphans => wakes::orphans(field, 150);
+        poison_run => poison::poison_run(field, 20);
     }
     verdicts.judge()
 }
@@ -55,6 +62,11 @@ async fn racing_commands() -> Result<()> {
         one_winner => commands::one_winner(field, 12);
         cancels => commands::cancels(field, 4, 10);
         registry => commands::registry(field, 4);
+        poison_commands => poison::poison_commands(field, 8);
+        growing_trees => growing_trees(field, 2, 60);
+        lost_event => wakes::lost_event(field, 150);
+        timer_burst => wakes::timer_burst(field, 150, Duration::from_secs(4));
+        hand_off => streams::hand_off(field, 36);
     }
     verdicts.judge()
 }
@@ -72,6 +84,7 @@ async fn runners_lose_their_runs() -> Result<()> {
     scenarios! { verdicts:
         restarted => handover::restarted(field);
         lost_leases => handover::lost_leases(field);
+        stale_commits => handover::stale_commits(field);
     }
     verdicts.judge()
 }
@@ -96,6 +109,10 @@ async fn faults_under_load_long() -> Result<()> {
         rolling_restart => faults::rolling_restart(field);
         api_crash => faults::api_crash(field);
         runner_crash => faults::runner_crash(field);
+        points => points(field, usize::MAX);
+        wrong_clocks => clocks::wrong_clocks(field);
+        orphans => wakes::orphans(field, 250);
+        poison_run => poison::poison_run(field, 100);
     }
     verdicts.judge()
 }
@@ -114,6 +131,11 @@ async fn racing_commands_long() -> Result<()> {
         one_winner => commands::one_winner(field, 300);
         cancels => commands::cancels(field, 50, 70);
         registry => commands::registry(field, 100);
+        poison_commands => poison::poison_commands(field, 100);
+        growing_trees => growing_trees(field, 20, 200);
+        lost_event => wakes::lost_event(field, 5_000);
+        timer_burst => wakes::timer_burst(field, 5_000, Duration::from_secs(90));
+        hand_off => streams::hand_off(field, 400);
     }
     verdicts.judge()
 }

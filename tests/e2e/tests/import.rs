@@ -1,15 +1,18 @@
 //! Folders of the Python gateway 0.2.27 go on in this one: nothing a client can see changes, and what waited there
 //! ends here as it would have ended there.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use ag_e2e::{
-    Api, FakeUpstream, Gateway, Options,
-    import::{Recorded, generate, measure, migrate, moved, outlines},
-    until_some,
+    FakeUpstream, Gateway, Options,
+    import::{
+        Recorded,
+        compare::{act, compare, same_artifacts, same_commands, same_ledgers, same_summaries, strings},
+        generate, measure, migrate, moved,
+    },
 };
 use ag_testkit::ScratchPostgres;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -20,10 +23,6 @@ async fn stopped(options: Options) -> Result<Gateway> {
     let mut gateway = Gateway::start(options).await?;
     gateway.terminate().await?;
     Ok(gateway)
-}
-
-fn strings(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    value.as_object().into_iter().flatten()
 }
 
 /// Every ledger byte for byte, summaries, inputs, artifacts, commands.
@@ -62,115 +61,6 @@ async fn nothing_changes(store: &str) -> Result<()> {
     same_commands(&api, &recorded).await?;
     let flows = api.get(&format!("{PREFIX}/visualflows")).await?.ok()?;
     assert_eq!(flows[0]["name"], "Imported é");
-    Ok(())
-}
-
-async fn same_ledgers(api: &Api, served: &Value) -> Result<()> {
-    for (run, body) in strings(&served["ledgers"]) {
-        let reply = api.get(&format!("{PREFIX}/runs/{run}/ledger?limit=2000")).await?;
-        ensure!(
-            reply.status == 200,
-            "ledger of {run} answered {}: {}",
-            reply.status,
-            reply.text
-        );
-        assert_eq!(reply.text, body.as_str().unwrap_or_default(), "ledger of {run}");
-    }
-    Ok(())
-}
-
-/// `here` puts the present folder in the place of the former one; `rebuilt` executes a bundle that the Python gateway
-/// did not know any more.
-async fn same_summaries(
-    api: &Api,
-    served: &Value,
-    rebuilt: &str,
-    here: impl Fn(&Value) -> Value,
-) -> Result<()> {
-    for (run, then) in strings(&served["runs"]) {
-        let now = api.run(run).await?;
-        for (key, value) in strings(then) {
-            // Owners of memory have no limits, whatever they show of them.
-            if key != "limits" || !run.starts_with("session_memory_") {
-                assert_eq!(&now[key], value, "{key} of {run}");
-            }
-        }
-    }
-    for (run, then) in strings(&served["input_data"]).filter(|(run, _)| *run != rebuilt) {
-        let now = api.get(&format!("{PREFIX}/runs/{run}/input_data")).await?.ok()?;
-        for key in [
-            "run_id",
-            "workflow_id",
-            "bundle_id",
-            "bundle_version",
-            "flow_id",
-            "pin_ids",
-        ] {
-            assert_eq!(now[key], then[key], "{key} of the input of {run}");
-        }
-        let ours = &now["input_data"];
-        for (key, value) in strings(&then["input_data"]) {
-            assert_eq!(&here(&ours[key]), value, "input {key} of {run}");
-        }
-    }
-    Ok(())
-}
-
-async fn same_artifacts(api: &Api, served: &Value) -> Result<()> {
-    for (run, then) in strings(&served["artifacts"]) {
-        let now = api
-            .get(&format!("{PREFIX}/runs/{run}/artifacts?limit=500"))
-            .await?
-            .ok()?;
-        let items = now["items"].as_array().context("items")?;
-        let ids: HashSet<&str> = items
-            .iter()
-            .filter_map(|item| item["artifact_id"].as_str())
-            .collect();
-        for (id, facts) in strings(then) {
-            assert!(ids.contains(id.as_str()), "artifact {id} of {run}");
-            let item = items
-                .iter()
-                .find(|item| item["artifact_id"] == id.as_str())
-                .context("item")?;
-            for key in ["content_type", "size_bytes", "tags", "created_at"] {
-                assert_eq!(item[key], facts[key], "{key} of artifact {id}");
-            }
-            let content = api
-                .get(&format!("{PREFIX}/runs/{run}/artifacts/{id}/content"))
-                .await?;
-            assert_eq!(content.status, 200, "content of artifact {id}");
-            assert_eq!(
-                Some(content.text.len() as u64),
-                facts["size_bytes"].as_u64(),
-                "content of artifact {id}"
-            );
-        }
-        assert_eq!(ids.len(), strings(then).count(), "artifacts of {run}");
-    }
-    Ok(())
-}
-
-/// Ids are remembered, numbers go on where they stopped.
-async fn same_commands(api: &Api, recorded: &Recorded) -> Result<()> {
-    let answers = &recorded.served["answers"];
-    let mut last = 0;
-    for pending in recorded.served["pending"].as_array().context("pending")? {
-        let id = pending[0].as_str().context("id")?;
-        let seq = answers[id]["seq"].as_i64().context("seq")?;
-        last = last.max(seq);
-        let repeat = api.command(id, "elsewhere", "cancel", json!({})).await?.ok()?;
-        assert_eq!(
-            repeat,
-            json!({"accepted": false, "duplicate": true, "seq": seq}),
-            "{id}"
-        );
-    }
-    let run = recorded.run("ended llm-basic");
-    let fresh = api.command("fresh", &run, "cancel", json!({})).await?.ok()?;
-    assert_eq!(fresh["seq"], json!(last + 1));
-    let unknown = api.get("/api/v1/commands/pending-unknown").await?;
-    assert!(unknown.text.contains("not found"), "{}", unknown.text);
     Ok(())
 }
 
@@ -220,77 +110,6 @@ async fn everything_goes_on(store: &str) -> Result<()> {
             .await
             .with_context(|| label.to_owned())?;
     }
-    Ok(())
-}
-
-async fn act(api: &Api, upstream: &FakeUpstream, recorded: &Recorded, action: &Value) -> Result<()> {
-    let text = |key: &str| {
-        action[key]
-            .as_str()
-            .map(str::to_owned)
-            .context("a text of the action")
-    };
-    if !action["upstream"].is_null() {
-        upstream.script(&action["upstream"]).await?;
-    }
-    let (label, target) = (text("run")?, text("target")?);
-    let command = json!({
-        "command_id": text("command_id")?, "run_id": target, "type": text("type")?, "payload": action["payload"],
-        "client_id": "fixture",
-    });
-    let reply = api.post(&format!("{PREFIX}/commands"), &command).await?;
-    reply.ok().with_context(|| label.clone())?;
-    let run = recorded.run(&label);
-    let unpaused = action["type"] == "resume" && label == "paused event";
-    if unpaused {
-        until_some("the run to go on", LIMIT, || async {
-            Ok((api.run(&run).await?["paused"] == false).then_some(()))
-        })
-        .await?;
-    } else if label == "listener" {
-        let wanted = recorded.served["after"][&label]["ledger"]
-            .as_array()
-            .map_or(0, Vec::len);
-        until_some("the event", LIMIT, || async {
-            Ok((api.ledger(&run).await?.len() >= wanted).then_some(()))
-        })
-        .await?;
-    } else {
-        let ended = api
-            .until_status(&run, &["completed", "cancelled", "failed"], LIMIT)
-            .await;
-        ended.with_context(|| label.clone())?;
-    }
-    Ok(())
-}
-
-async fn compare(api: &Api, recorded: &Recorded, label: &str, expected: &Value) -> Result<()> {
-    let run = recorded.run(label);
-    let served = recorded.served["ledgers"][&run]
-        .as_str()
-        .context("served ledger")?;
-    let served: Value = serde_json::from_str(served)?;
-    let before = served["items"].as_array().map_or(0, Vec::len);
-    let then = expected["ledger"].as_array().context("expected ledger")?;
-    let now = until_some("the records", LIMIT, || async {
-        let now = api.ledger(&run).await?;
-        let enough = outlines(&now, before).len() >= outlines(then, before).len();
-        Ok(enough.then_some(now))
-    })
-    .await?;
-    assert_eq!(
-        &now[..before],
-        served["items"].as_array().map_or(&[][..], Vec::as_slice),
-        "{label}: past records"
-    );
-    assert_eq!(
-        outlines(&now, before),
-        outlines(then, before),
-        "{label}: new records"
-    );
-    let summary = api.run(&run).await?;
-    assert_eq!(summary["status"], expected["status"], "{label}");
-    assert_eq!(summary["error"], expected["error"], "{label}");
     Ok(())
 }
 

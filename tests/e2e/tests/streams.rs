@@ -1,10 +1,11 @@
 //! A client that resumes with its last cursor sees the ledger: no gap, no duplicate, one `done` (invariant I10).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ag_e2e::{
     Api, Bundle, Flow, Gateway, Options,
     follow::{Reader, Resume},
+    report::Report,
     until,
 };
 use anyhow::{Context as _, Result, ensure};
@@ -131,5 +132,130 @@ async fn streams_beyond_the_cap_are_refused_until_one_ends() -> Result<()> {
     })
     .await?;
     drop(second);
+    Ok(())
+}
+
+/// Row S6: cursors that mean nothing. None is an error of the server, and each is read as documented.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_cursors_are_answered_as_documented() -> Result<()> {
+    let began = Instant::now();
+    let mut report = Report::new("S6", 0, "embedded", &["I10"]);
+    report.node("gateway", 1);
+    let gateway = Gateway::start(Options::default()).await?;
+    let api = gateway.api();
+    api.install(&bundle()).await?;
+    let run = api.start("ticks", "main", json!({})).await?;
+    api.until_status(&run, &["completed"], LIMIT).await?;
+    let ledger = api.ledger(&run).await?;
+    let all = ledger.len();
+    // Query, header, and how many records come before `done`; `None` is a refusal.
+    let cases: [(&str, Option<&str>, Option<usize>); 15] = [
+        ("", None, Some(all)),
+        ("after=0", None, Some(all)),
+        ("after=40", None, Some(all - 40)),
+        ("after=42", None, Some(0)),
+        ("after=1000", None, Some(0)),
+        ("after=9223372036854775807", None, Some(0)),
+        ("after=9223372036854775808", None, Some(0)),
+        ("after=-1", None, None),
+        ("after=text", None, None),
+        ("after=2", Some("40"), Some(all - 40)),
+        ("after=40", Some("2"), Some(all - 40)),
+        ("after=40", Some("text"), Some(all - 40)),
+        ("after=40", Some("-7"), Some(all - 40)),
+        ("after=40", Some("9223372036854775808"), Some(all - 40)),
+        ("after=40", Some("9223372036854775807"), Some(0)),
+    ];
+    let mut broken = 0;
+    for (query, header, wanted) in cases {
+        let path = format!("/api/gateway/runs/{run}/ledger/stream?{query}");
+        let mut request = api.request("GET", &path);
+        if let Some(id) = header {
+            request = request.header("last-event-id", id);
+        }
+        let reply = api.send(request).await?;
+        report.fault();
+        broken += usize::from(reply.status >= 500);
+        let steps = reply.text.matches("event: step\n").count();
+        let ends = reply.text.matches("event: done\n").count();
+        let as_documented = match wanted {
+            Some(wanted) => reply.status == 200 && steps == wanted && ends == 1,
+            None => reply.status == 422 && !reply.body["detail"].is_null(),
+        };
+        if !as_documented {
+            let text = format!(
+                "{query} {header:?}: {} with {steps} records, {ends} ends",
+                reply.status
+            );
+            report.violation("I10", text);
+        }
+    }
+    // A cursor beyond the tail of a run that goes on: its end comes all the same.
+    let open = api.start("ticks", "main", json!({})).await?;
+    let mut stream = api.stream(&open, 10_000, None).await?;
+    let mut names = Vec::new();
+    while let Some(event) = stream.next().await? {
+        names.push(event.name);
+    }
+    if names != ["done"] {
+        report.violation("I10", format!("beyond the tail of an open run: {names:?}"));
+    }
+    report.figure("cursors", cases.len() + 1);
+    report.bar("answers_5xx", broken as f64, 0.0);
+    report.emit(began.elapsed());
+    ensure!(report.pass(), "see the report line");
+    Ok(())
+}
+
+/// Row S7: one caller opens far more streams than a node has places for. The later ones are refused and told when to
+/// come back; those that are open go on. With a single token there is one tenant, so no other one can be refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_of_streams_is_refused_and_nobody_is_evicted() -> Result<()> {
+    const PLACES: usize = 50;
+    const ASKED: usize = 500;
+    let began = Instant::now();
+    let mut report = Report::new("S7", 0, "embedded", &["I10", "I13"]);
+    report.node("gateway", 1);
+    let gateway =
+        Gateway::start(Options::default().env("ABSTRACTGATEWAY_MAX_SSE", PLACES.to_string())).await?;
+    let api = gateway.api();
+    let ask = Flow::new("main", &[])
+        .step("start", "q", "ask_user", json!({"prompt": "?"}))
+        .step("q", "end", "on_flow_end", json!({}));
+    api.install(&Bundle::new("asks", [ask])).await?;
+    let run = api.start("asks", "main", json!({})).await?;
+    api.until_status(&run, &["waiting"], LIMIT).await?;
+    let path = format!("/api/gateway/runs/{run}/ledger/stream");
+    let mut open = Vec::new();
+    let (mut refused, mut mute) = (0, 0);
+    for _ in 0..ASKED {
+        let response = api.request("GET", &path).send().await?;
+        match response.status().as_u16() {
+            200 => open.push(response),
+            429 => {
+                refused += 1;
+                mute += usize::from(!response.headers().contains_key("retry-after"));
+            }
+            status => report.violation("I13", format!("a stream was answered {status}")),
+        }
+    }
+    api.command("s7", &run, "resume", json!({"payload": {"response": "go"}}))
+        .await?
+        .ok()?;
+    let mut evicted = 0;
+    let served = open.len();
+    for response in open {
+        let text = tokio::time::timeout(LIMIT, response.text()).await??;
+        evicted += usize::from(!text.contains("event: done\n"));
+    }
+    report.figure("asked", ASKED);
+    report.figure("served", served);
+    report.figure("refused", refused);
+    report.bar("served_beyond_the_cap", served as f64 - PLACES as f64, 0.0);
+    report.bar("refused_below_the_cap", PLACES as f64 - served as f64, 0.0);
+    report.bar("refused_without_retry_after", mute as f64, 0.0);
+    report.bar("evicted", evicted as f64, 0.0);
+    report.emit(began.elapsed());
+    ensure!(report.pass(), "see the report line");
     Ok(())
 }

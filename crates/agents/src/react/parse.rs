@@ -63,6 +63,9 @@ fn call_tools(vars: &mut Object, reply: Reply, iteration: i64, env: &StepEnv<'_>
     let wire: Vec<Value> = reply.calls.iter().map(wire_call).collect();
     let metadata = json!({"kind": "tool_calls", "cycle": iteration});
     state::push_message(vars, env, "assistant", String::new(), metadata, Some(wire.into()));
+    if !reply.thinking_blocks.is_empty() {
+        state::add_to_last_message(vars, state::THINKING_BLOCKS, reply.thinking_blocks.into());
+    }
     state::set_temp(vars, "pending_tool_calls", reply.calls.into());
     StepPlan::goto(nodes::ACT)
 }

@@ -12,6 +12,8 @@ pub(super) struct Reply {
     pub(super) content: String,
     /// Calls as `{name, arguments, call_id}`.
     pub(super) calls: Vec<Value>,
+    /// Reasoning that the model's server wants back with the results of the calls.
+    pub(super) thinking_blocks: Vec<Value>,
     /// The reply was cut off by its length.
     pub(super) cut_off: bool,
 }
@@ -42,6 +44,11 @@ impl Reply {
             calls: calls
                 .filter_map(|(i, call)| read_call(call, || format!("call_{cycle}_{}", i + 1)))
                 .collect(),
+            thinking_blocks: result
+                .get("thinking_blocks")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default(),
             cut_off: ["length", "max_tokens", "max_output_tokens"]
                 .iter()
                 .any(|cut| finish.eq_ignore_ascii_case(cut)),

@@ -59,8 +59,8 @@ fn params(vars: &Object, temperature: Value) -> Object {
     params
 }
 
-/// The conversation as model servers accept it: `role, content, tool_calls, tool_call_id` only, without empty
-/// messages, and with tool results directly behind the turn that asked for them.
+/// The conversation as model servers accept it: `role, content, tool_calls, tool_call_id` only (and the reasoning that
+/// belongs to calls, where a server wants it back), without empty messages, and with tool results directly behind the turn that asked for them.
 ///
 /// Servers refuse a call without a result and a result without a call. Both occur here: questions to the user are
 /// answered by a user message, and compaction may archive a call but keep its result. Such calls are left out, such
@@ -99,7 +99,11 @@ fn turn(asking: &Value, rest: &[Value], out: &mut Vec<Value>) {
             .filter(|content| !content.is_null())
             .cloned();
         let content = content.unwrap_or_else(|| "".into());
-        out.push(json!({"role": "assistant", "content": content, "tool_calls": calls}));
+        let mut message = json!({"role": "assistant", "content": content, "tool_calls": calls});
+        if let Some(blocks) = asking.get(state::THINKING_BLOCKS) {
+            message[state::THINKING_BLOCKS] = blocks.clone();
+        }
+        out.push(message);
     }
     for result in results {
         let content = result.get("content").cloned().unwrap_or_default();
@@ -204,5 +208,15 @@ mod tests {
             conversation(std::slice::from_ref(&user)),
             [json!({"role": "user", "content": "u"})]
         );
+    }
+
+    #[test]
+    fn reasoning_stays_with_its_calls() {
+        let mut thought = asking(&["a"]);
+        thought[state::THINKING_BLOCKS] = json!([{"type": "thinking"}]);
+        let sent = conversation(&[thought.clone(), result("a")]);
+        assert_eq!(sent[0][state::THINKING_BLOCKS], json!([{"type": "thinking"}]));
+        // Without its calls it is of no use.
+        assert!(conversation(&[thought]).is_empty());
     }
 }

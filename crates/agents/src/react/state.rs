@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 /// Iterations when neither `_limits` nor the scratchpad says otherwise.
 const DEFAULT_MAX_ITERATIONS: i64 = 25;
 
+/// Member of an assistant message with calls: see [`super::reply::Reply::thinking_blocks`].
+pub(super) const THINKING_BLOCKS: &str = "thinking_blocks";
+
 /// The section `name` of the variables, created where it is missing.
 pub(super) fn section<'v>(vars: &'v mut Object, name: &str) -> &'v mut Object {
     vars::object_at(vars, name)
@@ -102,6 +105,13 @@ pub(super) fn push_message(
         message.insert("tool_calls".into(), calls);
     }
     list(vars, "context", "messages").push(message.into());
+}
+
+/// Adds a member to the message appended last.
+pub(super) fn add_to_last_message(vars: &mut Object, key: &str, value: Value) {
+    if let Some(Value::Object(message)) = list(vars, "context", "messages").last_mut() {
+        message.insert(key.to_owned(), value);
+    }
 }
 
 /// Leaves a note that the next system prompt shows once.

@@ -63,6 +63,11 @@ impl SecretBox for KeyFile {
             .ok_or(SecretBoxError::KeyMissing)?
             .open(sealed, context)
     }
+
+    fn is_current(&self, sealed: &str) -> bool {
+        let ring = self.ring.read();
+        ring.as_ref().is_some_and(|ring| ring.is_current(sealed))
+    }
 }
 
 /// `None` if the file is absent. One that holds no keys is an error and never replaced: what it sealed would be lost.

@@ -144,12 +144,7 @@ impl SecretBox for KeyRing {
     }
 
     fn open(&self, sealed: &str, context: &str) -> Result<SecretString, SecretBoxError> {
-        let rest = sealed
-            .strip_prefix(VERSION)
-            .and_then(|rest| rest.strip_prefix('.'));
-        let (id, body) = rest
-            .and_then(|rest| rest.split_once('.'))
-            .ok_or(SecretBoxError::Damaged)?;
+        let (id, body) = parts(sealed).ok_or(SecretBoxError::Damaged)?;
         let key = self.0.iter().find(|key| key.id == id);
         let key = key.ok_or(SecretBoxError::KeyMissing)?;
         let body = URL_SAFE_NO_PAD
@@ -173,6 +168,18 @@ impl SecretBox for KeyRing {
             }
         }
     }
+
+    fn is_current(&self, sealed: &str) -> bool {
+        parts(sealed).is_some_and(|(id, _)| id == self.active())
+    }
+}
+
+/// Key id and body of a sealed text.
+fn parts(sealed: &str) -> Option<(&str, &str)> {
+    sealed
+        .strip_prefix(VERSION)
+        .and_then(|rest| rest.strip_prefix('.'))?
+        .split_once('.')
 }
 
 /// Ids only.
@@ -238,6 +245,8 @@ mod tests {
         assert_eq!((before.active(), both.active()), ("2025", "2026"));
         assert_eq!(both.open(&sealed, "row").expect("opened").expose_secret(), "sk-1");
         let resealed = both.seal(&"sk-1".into(), "row").expect("sealed");
+        assert!(before.is_current(&sealed) && !both.is_current(&sealed) && both.is_current(&resealed));
+        assert!(!both.is_current("no sealed text"));
         assert_eq!(
             before.open(&resealed, "row").err(),
             Some(SecretBoxError::KeyMissing)

@@ -6,6 +6,7 @@ use ag_artifacts::{
 use ag_store::{ArtifactRow, OwnerRow};
 use ag_types::{TenantScope, Timestamp};
 use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 
 use super::handle::{display_handle, short_sha};
 
@@ -55,6 +56,7 @@ pub async fn keep_read_file(
     scope: &TenantScope,
     file: KeepFile<'_>,
     now: Timestamp,
+    cancel: &CancellationToken,
 ) -> Result<Kept, BlobError> {
     let owner_id = session_memory_run_id(file.session_id);
     let filename = file.handle.rsplit('/').next().unwrap_or(file.handle);
@@ -81,7 +83,7 @@ pub async fn keep_read_file(
         tags,
         ..NewArtifact::default()
     };
-    let (meta, row) = crate::artifacts::store_artifact(blobs, scope, new, file.content, now).await?;
+    let (meta, row) = crate::artifacts::store_made(blobs, scope, new, file.content, now, cancel).await?;
     let owner = OwnerRow {
         owner_id,
         session_id: Some(file.session_id.to_owned()),

@@ -1,6 +1,7 @@
 //! `open_attachment` (effects spec §7, provider contract §6).
 
 use ag_artifacts::ArtifactMeta;
+use ag_store::StoreError;
 use ag_tools::{Object, batch::OPEN_ATTACHMENT, catalogue, normalise};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use super::{
     media::{self, Kind, kind_of},
     pdf,
 };
+use crate::handler::Failure;
 
 /// Other names under which a handle may arrive.
 const HANDLE_NAMES: [&str; 7] = [
@@ -57,21 +59,25 @@ pub(super) struct Text {
 
 impl SessionFiles<'_> {
     /// Opens an attachment as the tool's arguments say.
-    pub async fn open(&self, arguments: &Object) -> Opened {
+    ///
+    /// # Errors
+    /// The store is away; everything else is an answer.
+    pub async fn open(&self, arguments: &Object) -> Result<Opened, StoreError> {
         let (wanted, range) = match read_arguments(arguments) {
             Ok(read) => read,
-            Err(error) => return Opened::failed(&error, error.clone(), None),
+            Err(error) => return Ok(Opened::failed(&error, error.clone(), None)),
         };
         if wanted.shown().is_empty() {
             let error = "missing artifact_id/handle";
-            return Opened::failed(error, format!("open_attachment: {error}"), None);
+            return Ok(Opened::failed(error, format!("open_attachment: {error}"), None));
         }
-        let metas = match self.list().await {
+        let metas = match self.list().await.map_err(Failure::outage) {
             Ok(metas) => metas,
-            Err(error) => return Opened::failed(&error, format!("open_attachment: {error}"), None),
+            Err(Ok(away)) => return Err(away),
+            Err(Err(error)) => return Ok(Opened::failed(&error, format!("open_attachment: {error}"), None)),
         };
-        match find(metas, &wanted) {
-            Found::One(meta) => self.show(meta, range).await,
+        Ok(match find(metas, &wanted) {
+            Found::One(meta) => return self.show(meta, range).await,
             Found::Many(found) => {
                 let names: Vec<String> = found
                     .iter()
@@ -111,18 +117,19 @@ impl SessionFiles<'_> {
                     Some(("suggestions", list.into())),
                 )
             }
-        }
+        })
     }
 
-    async fn show(&self, meta: &ArtifactMeta, range: Range) -> Opened {
+    async fn show(&self, meta: &ArtifactMeta, range: Range) -> Result<Opened, StoreError> {
         if kind_of(&meta.content_type) == Kind::Media {
-            return as_media(meta, None);
+            return Ok(as_media(meta, None));
         }
-        let content = match self.content(meta).await {
+        let content = match self.content(meta).await.map_err(Failure::outage) {
             Ok(content) => content,
-            Err(error) => return Opened::failed(&error, error.clone(), None),
+            Err(Ok(away)) => return Err(away),
+            Err(Err(error)) => return Ok(Opened::failed(&error, error.clone(), None)),
         };
-        match text_of(meta, content).await {
+        Ok(match text_of(meta, content).await {
             Ok(text) => as_text(meta, &text, range),
             Err(Unreadable::Media(reason)) => as_media(meta, Some(reason)),
             Err(Unreadable::Binary) => {
@@ -135,7 +142,7 @@ impl SessionFiles<'_> {
                 );
                 Opened::failed("binary content", rendered, None)
             }
-        }
+        })
     }
 }
 

@@ -1,7 +1,9 @@
 //! Tool calls about a path that the workspace does not have, answered from an attachment with that handle.
 
 use ag_artifacts::ArtifactMeta;
+use ag_store::StoreError;
 use ag_tools::Object;
+use bytes::Bytes;
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
@@ -10,6 +12,7 @@ use super::{
     handle::{Found, Wanted, display_handle, find},
     open::text_of,
 };
+use crate::handler::Failure;
 
 /// Hits of a search in one attachment, and characters of a line.
 const DEFAULT_HITS: usize = 8;
@@ -33,57 +36,71 @@ const PATH_NAMES: [&str; 8] = [
 impl SessionFiles<'_> {
     /// The answer of a reading tool from the attachment that its path names; `None` when the tool does not read or
     /// nothing, or more than one attachment, bears that name. `arguments` are the model's own.
-    pub async fn serve(&self, tool: &str, arguments: &Object) -> Option<Opened> {
-        let handle = path_argument(arguments)?;
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn serve(&self, tool: &str, arguments: &Object) -> Result<Option<Opened>, StoreError> {
+        let Some(handle) = path_argument(arguments) else {
+            return Ok(None);
+        };
         if !matches!(tool, "read_file" | "skim_files" | "list_files" | "search_files") {
-            return None;
+            return Ok(None);
         }
-        let metas = self.list().await.ok()?;
+        let metas = match self.list().await.map_err(Failure::outage) {
+            Ok(metas) => metas,
+            Err(Ok(away)) => return Err(away),
+            Err(Err(_)) => return Ok(None),
+        };
         let wanted = Wanted {
             handle,
             ..Wanted::default()
         };
         let Found::One(meta) = find(metas, &wanted) else {
-            return None;
+            return Ok(None);
         };
         let text = match tool {
-            "list_files" => listed(meta),
-            "search_files" => self.search(meta, arguments).await?,
+            "list_files" => Some(listed(meta)),
+            "search_files" => match arguments.get("pattern").and_then(Value::as_str) {
+                Some(pattern) => match self.content(meta).await.map_err(Failure::outage) {
+                    Ok(content) => search(meta, content, pattern.to_owned(), arguments).await,
+                    Err(Ok(away)) => return Err(away),
+                    Err(Err(_)) => None,
+                },
+                None => None,
+            },
             _ => {
-                return Some(self.open(&with_id(meta, arguments)).await)
-                    .filter(|opened| opened.error.is_none());
+                let opened = self.open(&with_id(meta, arguments)).await?;
+                return Ok(Some(opened).filter(|opened| opened.error.is_none()));
             }
         };
-        Some(Opened {
+        Ok(text.map(|text| Opened {
             output: text.into(),
             error: None,
             media: None,
-        })
+        }))
     }
+}
 
-    async fn search(&self, meta: &ArtifactMeta, arguments: &Object) -> Option<String> {
-        let pattern = arguments.get("pattern").and_then(Value::as_str)?.to_owned();
-        let hits = arguments
-            .get("max_hits")
-            .and_then(ag_pyvalue::opt_int)
-            .and_then(|n| usize::try_from(n).ok());
-        let hits = hits.unwrap_or(DEFAULT_HITS).clamp(1, MAX_HITS);
-        let regex = RegexBuilder::new(&pattern)
-            .size_limit(MAX_PATTERN_BYTES)
-            .build()
-            .ok()?;
-        let content = self.content(meta).await.ok()?;
-        let text = text_of(meta, content).await.ok()?.text;
-        let handle = display_handle(meta).to_owned();
-        // A large text takes as long as any file search.
-        let search = move || {
-            matches(&text, &regex, hits).map_or_else(
-            || format!("No matches found for pattern '{pattern}'"),
-            |lines| format!("Search results for pattern '{pattern}' under '@{handle}' in 1 files:\n\n{handle}:\n{lines}"),
-        )
-        };
-        tokio::task::spawn_blocking(search).await.ok()
-    }
+async fn search(meta: &ArtifactMeta, content: Bytes, pattern: String, arguments: &Object) -> Option<String> {
+    let hits = arguments
+        .get("max_hits")
+        .and_then(ag_pyvalue::opt_int)
+        .and_then(|n| usize::try_from(n).ok());
+    let hits = hits.unwrap_or(DEFAULT_HITS).clamp(1, MAX_HITS);
+    let regex = RegexBuilder::new(&pattern)
+        .size_limit(MAX_PATTERN_BYTES)
+        .build()
+        .ok()?;
+    let text = text_of(meta, content).await.ok()?.text;
+    let handle = display_handle(meta).to_owned();
+    // A large text takes as long as any file search.
+    let search = move || {
+        matches(&text, &regex, hits).map_or_else(
+        || format!("No matches found for pattern '{pattern}'"),
+        |lines| format!("Search results for pattern '{pattern}' under '@{handle}' in 1 files:\n\n{handle}:\n{lines}"),
+    )
+    };
+    tokio::task::spawn_blocking(search).await.ok()
 }
 
 fn matches(text: &str, regex: &Regex, hits: usize) -> Option<String> {

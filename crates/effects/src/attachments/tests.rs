@@ -20,7 +20,10 @@ fn files<'a>(world: &'a World, session: Option<&'a str>) -> SessionFiles<'a> {
 }
 
 async fn open(world: &World, arguments: Value) -> Opened {
-    files(world, Some("s1")).open(&object(arguments)).await
+    files(world, Some("s1"))
+        .open(&object(arguments))
+        .await
+        .expect("readable")
 }
 
 #[tokio::test]
@@ -152,11 +155,13 @@ async fn ambiguous_and_unknown_names_are_explained() {
     );
     let nobody = files(&world, None)
         .open(&object(json!({"handle": "n.txt"})))
-        .await;
+        .await
+        .expect("readable");
     assert_eq!(nobody.error.as_deref(), Some("session_id is required"));
     let elsewhere = files(&world, Some("s2"))
         .open(&object(json!({"handle": "n.txt"})))
-        .await;
+        .await
+        .expect("readable");
     assert_eq!(elsewhere.error.as_deref(), Some("attachment not found"));
     assert_eq!(elsewhere.output["suggestions"], json!([]));
 }
@@ -210,7 +215,7 @@ async fn reading_tools_are_served() {
     .await;
     let files = files(&world, Some("s1"));
     let text = async |tool: &str, arguments: Value| {
-        let opened = files.serve(tool, &object(arguments)).await?;
+        let opened = files.serve(tool, &object(arguments)).await.expect("readable")?;
         Some(
             opened
                 .output
@@ -254,7 +259,7 @@ async fn a_kept_file_can_be_opened() {
         content: Bytes::from_static(b"hi"),
     };
     let now = ag_types::Timestamp::from_micros(0);
-    let kept = keep_read_file(&world.blobs, &world.scope, file, now)
+    let kept = keep_read_file(&world.blobs, &world.scope, file, now, &world.cancel)
         .await
         .expect("stored");
     let tags = serde_json::to_value(&kept.meta.tags).expect("tags");
@@ -277,6 +282,7 @@ async fn a_kept_file_can_be_opened() {
         .expect("row");
     let opened = files(&world, Some("s 1"))
         .open(&object(json!({"handle": "@in/data"})))
-        .await;
+        .await
+        .expect("readable");
     assert_eq!(opened.output["content_text"], "hi");
 }

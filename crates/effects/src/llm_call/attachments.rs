@@ -7,7 +7,7 @@ use ag_store::ArtifactFilter;
 
 use super::input::Input;
 use super::media::Item;
-use crate::EffectCtx;
+use crate::{EffectCtx, Failure};
 
 const PREFIXES: [&str; 3] = [
     "Active attachments",
@@ -23,13 +23,13 @@ const ROWS: usize = 200;
 /// Replaces the lists of earlier turns by current ones, in front of the conversation.
 ///
 /// # Errors
-/// The text of the failed effect, when the store cannot be read.
+/// [`Failure`], when the store cannot be read.
 pub(super) async fn replace(
     ctx: &EffectCtx<'_>,
     input: &Input<'_>,
     items: &[Item],
     conversation: &mut Vec<ChatMessage>,
-) -> Result<(), String> {
+) -> Result<(), Failure> {
     conversation.retain(|message| {
         let text = || message.content.text();
         message.role != Role::System
@@ -87,7 +87,7 @@ fn entry(name: &str, facts: impl IntoIterator<Item = Option<String>>) -> String 
     }
 }
 
-async fn session_entries(ctx: &EffectCtx<'_>) -> Result<Vec<String>, String> {
+async fn session_entries(ctx: &EffectCtx<'_>) -> Result<Vec<String>, Failure> {
     let Some(session) = ctx
         .run
         .head
@@ -102,11 +102,7 @@ async fn session_entries(ctx: &EffectCtx<'_>) -> Result<Vec<String>, String> {
         limit: ROWS,
         ..ArtifactFilter::default()
     };
-    let rows = ctx
-        .store
-        .artifacts(ctx.scope, filter)
-        .await
-        .map_err(|error| error.to_string())?;
+    let rows = ctx.store.artifacts(ctx.scope, filter).await?;
     let mut handles = std::collections::HashSet::new();
     let mut entries = Vec::new();
     for row in rows {

@@ -8,6 +8,14 @@ use super::input::Input;
 use crate::EffectCtx;
 use crate::routes::ResolvedModel;
 
+/// What is known of a call's key.
+pub(super) enum Key {
+    /// It is this one, or expressly none.
+    Given(Option<String>),
+    /// Nobody said anything: the plane's default for the model holds.
+    Open,
+}
+
 /// An explicit key wins, even an empty one; then that of a binding; then one derived from session, model and node, if
 /// the run wants caching.
 ///
@@ -19,7 +27,7 @@ pub(super) fn of(
     chosen: &ResolvedModel,
     node_id: &str,
     host_default: bool,
-) -> Result<Option<String>, String> {
+) -> Result<Key, String> {
     let explicit = input
         .param("prompt_cache_key")
         .and_then(Value::as_str)
@@ -30,15 +38,16 @@ pub(super) fn of(
             (Some(key), Some(bound)) if key != bound => {
                 Err("prompt_cache_key and prompt_cache_binding.key must match.".to_owned())
             }
-            (Some(key), _) => Ok(Some(key)),
+            (Some(key), _) => Ok(Key::Given(Some(key))),
             // A binding without key names a cache that the server finds by itself.
-            (None, bound) => Ok(bound),
+            (None, bound) => Ok(Key::Given(bound)),
         };
     }
-    if explicit.is_some() {
-        return Ok(explicit);
-    }
-    Ok(derived(ctx, input, chosen, node_id, host_default))
+    let known = explicit.or_else(|| derived(ctx, input, chosen, node_id, host_default));
+    Ok(match known {
+        Some(key) => Key::Given(Some(key)),
+        None => Key::Open,
+    })
 }
 
 fn derived(

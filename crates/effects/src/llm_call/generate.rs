@@ -2,9 +2,13 @@
 //!
 //! A payload's `output` names what is wanted ([`spec`]); a task finds its model by the names of the specification,
 //! else by the plane's defaults, most special first ([`target`]), reads its sources from `media` ([`source`]), asks
-//! ([`make`]) and stores what comes back as artifacts of the run ([`store`]). Nothing is asked twice: a try that may
-//! have cost money is over when it fails.
+//! ([`make`]) and stores what comes back as artifacts of the run ([`store`]).
+//!
+//! Nothing is asked twice: a try that may have cost money is over when it fails. So everything that has to be read is
+//! read before the first request ([`Ready`]), when an outage of the store still costs nothing but time; and bytes that
+//! cannot be stored are stored again for a while.
 
+mod backends;
 mod make;
 mod result;
 mod source;
@@ -22,8 +26,11 @@ use serde_json::Value;
 use super::input::Input;
 use super::media::Limits;
 use super::{LlmCall, text_of};
-use crate::{Answer, EffectCtx};
+use crate::{Answer, EffectCtx, Failure};
+pub use backends::MediaBackends;
+use source::Sources;
 use spec::{Spec, Task};
+use target::Target;
 
 /// What of a call's output is not ordinary text.
 pub(super) struct Wanted {
@@ -61,7 +68,38 @@ pub(super) struct Made {
     source: Option<(Option<String>, Option<String>)>,
 }
 
+/// Everything that making needs, read.
+pub(super) struct Ready {
+    sources: Sources,
+    /// Of each specification, in order.
+    targets: Vec<Target>,
+}
+
 impl LlmCall {
+    /// Reads what making needs.
+    ///
+    /// # Errors
+    /// [`Failure`]; nothing has been asked then.
+    pub(super) async fn ready(
+        &self,
+        ctx: &EffectCtx<'_>,
+        input: &Input<'_>,
+        wanted: &Wanted,
+    ) -> Result<Ready, Failure> {
+        let limits = Limits::new(input, &self.settings);
+        let sources = match wanted.is_empty() {
+            true => Sources::default(),
+            false => Sources::load(ctx, input, limits, self.settings.http.as_ref()).await?,
+        };
+        let mut targets = Vec::with_capacity(wanted.specs.len());
+        for spec in &wanted.specs {
+            sources.check(spec.task)?;
+            let backend = self.settings.backends.of(spec.task);
+            targets.push(target::find(&self.resolver, ctx.scope, spec, backend).await?);
+        }
+        Ok(Ready { sources, targets })
+    }
+
     /// A call that asks for media alone.
     pub(super) async fn media_only(
         &self,
@@ -69,82 +107,13 @@ impl LlmCall {
         request: &EffectRequest,
         input: &Input<'_>,
         wanted: &Wanted,
-    ) -> Result<Answer, String> {
-        let made = self.generate(ctx, request, input, wanted).await?;
+    ) -> Result<Answer, Failure> {
+        let ready = self.ready(ctx, input, wanted).await?;
+        let made = generate(ctx, request, input, wanted, &ready).await?;
         let text_route = self.text_route(ctx, input).await;
         let mut answer = Answer::done(result::alone(input, wanted, &made, text_route));
         answer.artifacts = made.rows;
         Ok(answer)
-    }
-
-    /// Adds media to the answer of a model.
-    pub(super) async fn with_media(
-        &self,
-        ctx: &EffectCtx<'_>,
-        request: &EffectRequest,
-        input: &Input<'_>,
-        wanted: &Wanted,
-        value: &mut Value,
-    ) -> Result<Vec<ArtifactRow>, String> {
-        let made = self.generate(ctx, request, input, wanted).await?;
-        result::beside(value, &made);
-        Ok(made.rows)
-    }
-
-    async fn generate(
-        &self,
-        ctx: &EffectCtx<'_>,
-        request: &EffectRequest,
-        input: &Input<'_>,
-        wanted: &Wanted,
-    ) -> Result<Made, String> {
-        let sources = source::Sources::load(ctx, input, Limits::new(input, &self.settings)).await?;
-        let mut made = Made::default();
-        for (n, spec) in wanted.specs.iter().enumerate() {
-            sources.check(spec.task)?;
-            let target = target::find(&self.resolver, ctx.scope, spec).await?;
-            let key = match n {
-                0 => ctx.outbound_key.clone(),
-                n => format!("{}/o{n}", ctx.outbound_key),
-            };
-            let call = make::Call {
-                ctx,
-                spec,
-                target: &target,
-                prompt: prompt(input, spec),
-                sources: &sources,
-                key,
-            };
-            if spec.task == Task::Transcription {
-                made.transcript = Some(call.transcribe().await?);
-                continue;
-            }
-            let pieces = call.make().await?;
-            let keeper = store::Keeper {
-                ctx,
-                request,
-                spec,
-                target: &target,
-                prompt: &call.prompt,
-            };
-            for (index, piece) in pieces.into_iter().enumerate() {
-                let (item, row) = keeper.keep(index, piece).await?;
-                made.source
-                    .get_or_insert_with(|| (text_in(&item, "provider"), text_in(&item, "model")));
-                let list = made
-                    .outputs
-                    .entry(spec.task.modality())
-                    .or_insert_with(|| Value::Array(vec![]));
-                if let Value::Array(items) = list {
-                    items.push(item);
-                }
-                // The same bytes again have the same id.
-                made.rows
-                    .retain(|known: &ArtifactRow| known.artifact_id != row.artifact_id);
-                made.rows.push(row);
-            }
-        }
-        Ok(made)
     }
 
     /// Provider and model that a text call of this run would use, for the record.
@@ -158,6 +127,81 @@ impl LlmCall {
             Some(found) => (own.0.or(found.route.provider), own.1.or(found.route.model)),
             None => own,
         }
+    }
+}
+
+/// Adds media to the answer of a model.
+///
+/// # Errors
+/// The text of the failed effect.
+pub(super) async fn beside(
+    ctx: &EffectCtx<'_>,
+    request: &EffectRequest,
+    input: &Input<'_>,
+    wanted: &Wanted,
+    ready: &Ready,
+    value: &mut Value,
+) -> Result<Vec<ArtifactRow>, String> {
+    let made = generate(ctx, request, input, wanted, ready).await?;
+    result::beside(value, &made);
+    Ok(made.rows)
+}
+
+async fn generate(
+    ctx: &EffectCtx<'_>,
+    request: &EffectRequest,
+    input: &Input<'_>,
+    wanted: &Wanted,
+    ready: &Ready,
+) -> Result<Made, String> {
+    let mut made = Made::default();
+    for (n, (spec, target)) in wanted.specs.iter().zip(&ready.targets).enumerate() {
+        let key = match n {
+            0 => ctx.outbound_key.clone(),
+            n => format!("{}/o{n}", ctx.outbound_key),
+        };
+        let call = make::Call {
+            ctx,
+            spec,
+            target,
+            prompt: prompt(input, spec),
+            sources: &ready.sources,
+            key,
+        };
+        if spec.task == Task::Transcription {
+            made.transcript = Some(call.transcribe().await?);
+            continue;
+        }
+        let pieces = call.make().await?;
+        let keeper = store::Keeper {
+            ctx,
+            request,
+            spec,
+            target,
+            prompt: &call.prompt,
+        };
+        for (index, piece) in pieces.into_iter().enumerate() {
+            let (item, row) = keeper.keep(index, piece).await?;
+            made.take(spec, item, row);
+        }
+    }
+    Ok(made)
+}
+
+impl Made {
+    fn take(&mut self, spec: &Spec, item: Value, row: ArtifactRow) {
+        self.source
+            .get_or_insert_with(|| (text_in(&item, "provider"), text_in(&item, "model")));
+        let list = self
+            .outputs
+            .entry(spec.task.modality())
+            .or_insert_with(|| Value::Array(vec![]));
+        if let Value::Array(items) = list {
+            items.push(item);
+        }
+        // The same bytes again have the same id.
+        self.rows.retain(|known| known.artifact_id != row.artifact_id);
+        self.rows.push(row);
     }
 }
 

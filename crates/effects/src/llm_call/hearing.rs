@@ -5,8 +5,8 @@ use ag_providers::media::{MediaFile, TranscribeRequest};
 use serde_json::Value;
 
 use super::input::Input;
-use crate::EffectCtx;
 use crate::routes::ModelResolver;
+use crate::{EffectCtx, Failure};
 
 /// Used when the route names no model.
 const DEFAULT_MODEL: &str = "whisper-1";
@@ -47,17 +47,13 @@ impl<'a> Hearing<'a> {
     /// The words of a recording, by the plane's route for voice input.
     ///
     /// # Errors
-    /// The text of the failed effect.
-    pub(super) async fn transcribe(&self, ctx: &EffectCtx<'_>, file: MediaFile) -> Result<String, String> {
+    /// [`Failure`].
+    pub(super) async fn transcribe(&self, ctx: &EffectCtx<'_>, file: MediaFile) -> Result<String, Failure> {
         let missing =
             || "Audio input needs a speech-to-text model, but no route is configured for input.voice";
         let found = self.resolver.routes().route(ctx.scope, "input.voice").await;
-        let found = found.map_err(|error| error.to_string())?.ok_or_else(missing)?;
-        let client = self
-            .resolver
-            .of_route(ctx.scope, &found)
-            .await
-            .map_err(|error| error.to_string())?;
+        let found = found?.ok_or_else(missing)?;
+        let client = self.resolver.of_route(ctx.scope, &found).await?;
         let port = client.transcriber.ok_or_else(missing)?;
         let configured = || {
             found
@@ -80,6 +76,6 @@ impl<'a> Hearing<'a> {
         let transcript = port.transcribe(request, ctx.cancel.clone()).await;
         transcript
             .map(|transcript| transcript.text)
-            .map_err(|error| error.to_string())
+            .map_err(|error| Failure::Text(error.to_string()))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use ag_artifacts::{ArtifactMeta, BlobId, guess_content_type, render_kind};
+use ag_outbound::OutboundClient;
 use ag_providers::media::MediaFile;
 use ag_providers::{ChatMessage, ContentPart, MediaSource, MessageContent, ModelCapabilities, Role};
 use ag_tools::workspace::WorkspacePolicy;
@@ -14,9 +15,9 @@ use serde_json::{Value, json};
 
 use super::hearing::Hearing;
 use super::input::{Input, positive};
-use super::{LlmCallSettings, text_of};
-use crate::EffectCtx;
+use super::{LlmCallSettings, linked, text_of};
 use crate::artifacts::blob_scope;
+use crate::{EffectCtx, Failure};
 
 /// Texts above this are cut when they are written into the message.
 const MAX_INLINE_BYTES: u64 = 120_000;
@@ -180,16 +181,22 @@ struct Loaded {
     data: Bytes,
 }
 
+/// An attachment that is there, or that the model's server fetches.
+enum Given<'a> {
+    Loaded(Loaded),
+    Linked(&'a str),
+}
+
 /// Reads the attachments and adds them to the last user message: texts written out, pictures and sounds as parts.
-/// Returns what a person should know.
+/// Returns what a person should know. Everything is read before anything is written down, which costs money.
 ///
 /// # Errors
-/// The text of the failed effect.
+/// [`Failure`].
 pub(super) async fn attach(
     reader: &Reader<'_>,
     items: &[Item],
     conversation: &mut Vec<ChatMessage>,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, Failure> {
     let mut warnings = Vec::new();
     if items.is_empty() {
         return Ok(warnings);
@@ -204,16 +211,22 @@ pub(super) async fn attach(
             conversation.len() - 1
         }
     };
-    let mut parts = Vec::new();
+    let mut all = Vec::with_capacity(items.len());
     for item in items {
-        match &item.source {
-            Source::Url(url) if data_url(url).is_none() => {
-                parts.push(ContentPart::Image(MediaSource::Url(url.clone())));
+        all.push(match &item.source {
+            Source::Url(url) if data_url(url).is_none() => Given::Linked(url),
+            _ => Given::Loaded(load(reader.ctx, item, &reader.limits).await?),
+        });
+    }
+    let mut parts = Vec::new();
+    for given in all {
+        let mut loaded = match given {
+            Given::Linked(url) => {
+                parts.push(ContentPart::Image(MediaSource::Url(url.to_owned())));
                 continue;
             }
-            _ => {}
-        }
-        let mut loaded = load(reader.ctx, item, &reader.limits).await?;
+            Given::Loaded(loaded) => loaded,
+        };
         if bare(&loaded.content_type).starts_with("audio/") && reader.hearing.writes_down(reader.capabilities)
         {
             let Loaded {
@@ -255,10 +268,10 @@ pub(super) async fn attach(
     Ok(warnings)
 }
 
-async fn load(ctx: &EffectCtx<'_>, item: &Item, limits: &Limits) -> Result<Loaded, String> {
+async fn load(ctx: &EffectCtx<'_>, item: &Item, limits: &Limits) -> Result<Loaded, Failure> {
     match &item.source {
         Source::Artifact(id) => artifact(ctx, item, id, limits.attachment).await,
-        Source::Path(path) => file(ctx, item, path, limits.attachment).await,
+        Source::Path(path) => Ok(file(ctx, item, path, limits.attachment).await?),
         Source::Url(url) => match data_url(url) {
             Some(MediaSource::Inline { content_type, data }) if data.len() as u64 <= limits.attachment => {
                 Ok(Loaded {
@@ -267,7 +280,7 @@ async fn load(ctx: &EffectCtx<'_>, item: &Item, limits: &Limits) -> Result<Loade
                     data,
                 })
             }
-            _ => Err(too_large(item.label(), limits.attachment)),
+            _ => Err(too_large(item.label(), limits.attachment).into()),
         },
     }
 }
@@ -276,21 +289,20 @@ fn too_large(label: &str, limit: u64) -> String {
     format!("Attachment '{label}' is larger than {limit} bytes")
 }
 
-async fn artifact(ctx: &EffectCtx<'_>, item: &Item, id: &str, limit: u64) -> Result<Loaded, String> {
+async fn artifact(ctx: &EffectCtx<'_>, item: &Item, id: &str, limit: u64) -> Result<Loaded, Failure> {
     let missing = || format!("Artifact '{id}' not found");
-    let row = ctx.store.artifact(ctx.scope, id).await;
-    let row = row.map_err(|error| error.to_string())?.ok_or_else(missing)?;
+    let row = ctx.store.artifact(ctx.scope, id).await?.ok_or_else(missing)?;
     let meta: Option<ArtifactMeta> = serde_json::from_str(&row.meta).ok();
     let named = meta
         .as_ref()
         .and_then(|meta| meta.filename().or_else(|| meta.source_path()));
     let label = item.filename.as_deref().or(named).unwrap_or(id).to_owned();
     if u64::try_from(row.size_bytes).unwrap_or(0) > limit {
-        return Err(too_large(&label, limit));
+        return Err(too_large(&label, limit).into());
     }
     let blob = BlobId::parse(&row.blob_id).ok_or_else(missing)?;
-    let data = ctx.blobs.get(&blob_scope(ctx.scope), &blob).await;
-    let data = data.map_err(|error| error.to_string())?.ok_or_else(missing)?;
+    let data = ctx.blobs.get(&blob_scope(ctx.scope), &blob).await?;
+    let data = data.ok_or_else(missing)?;
     Ok(Loaded {
         label,
         content_type: row.content_type,
@@ -301,25 +313,34 @@ async fn artifact(ctx: &EffectCtx<'_>, item: &Item, id: &str, limit: u64) -> Res
 /// An attachment as a file for a server that works on media; `None` for what is no attachment.
 ///
 /// # Errors
-/// The text of the failed effect.
+/// [`Failure`].
 pub(super) async fn file_of(
     ctx: &EffectCtx<'_>,
     value: &Value,
     limits: &Limits,
-) -> Result<Option<MediaFile>, String> {
+    http: Option<&OutboundClient>,
+) -> Result<Option<MediaFile>, Failure> {
     let Some(item) = Item::parse(value) else {
         return Ok(None);
     };
-    if let Source::Url(url) = &item.source
-        && data_url(url).is_none()
-    {
-        return Err("A linked source cannot be worked on: import it as an artifact first".to_owned());
-    }
-    let loaded = load(ctx, &item, limits).await?;
+    let (label, content_type, data) = match &item.source {
+        Source::Url(url) if data_url(url).is_none() => {
+            let fetched = linked::load(ctx, http, url, limits.attachment).await?;
+            let told = item.content_type.clone().unwrap_or(fetched.content_type);
+            let path = url.split(['?', '#']).next().unwrap_or_default();
+            let last = path.rsplit('/').next().filter(|name| !name.is_empty());
+            let label = item.filename.as_deref().or(last).unwrap_or("link").to_owned();
+            (label, told, fetched.data)
+        }
+        _ => {
+            let loaded = load(ctx, &item, limits).await?;
+            (loaded.label, loaded.content_type, loaded.data)
+        }
+    };
     Ok(Some(MediaFile {
-        filename: named(&loaded.label, &loaded.content_type),
-        content_type: bare(&loaded.content_type),
-        data: loaded.data,
+        filename: named(&label, &content_type),
+        content_type: bare(&content_type),
+        data,
     }))
 }
 

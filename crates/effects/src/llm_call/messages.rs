@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use ag_providers::{ChatMessage, ContentPart, MediaSource, MessageContent, Role, ToolCall};
+use ag_types::Object;
 use serde_json::{Value, json};
 
 use super::grounding;
@@ -27,6 +28,8 @@ fn message(value: &Value) -> Option<ChatMessage> {
     let mut message = ChatMessage::new(role, content(map.get("content")));
     let calls = map.get("tool_calls").and_then(Value::as_array);
     message.tool_calls = calls.into_iter().flatten().filter_map(call).collect();
+    let blocks = map.get("thinking_blocks").and_then(Value::as_array);
+    message.thinking_blocks = blocks.cloned().unwrap_or_default();
     let metadata_id = || map.get("metadata")?.get("call_id").and_then(ag_pyvalue::opt_str);
     if role == Role::Tool {
         message.tool_call_id = super::text_of(map, "tool_call_id").or_else(metadata_id);
@@ -121,23 +124,23 @@ pub(super) fn to_values(messages: &[ChatMessage]) -> Vec<Value> {
 
 fn to_value(message: &ChatMessage) -> Value {
     let content = match &message.content {
-        MessageContent::Text(text) => json!(text),
+        MessageContent::Text(text) => text.as_str().into(),
         MessageContent::Parts(parts) => parts.iter().map(part_value).collect(),
     };
-    let mut value = json!({"role": message.role.as_str(), "content": content});
-    if let Some(map) = value.as_object_mut() {
-        if !message.tool_calls.is_empty() {
-            let calls = message.tool_calls.iter();
-            let calls: Vec<Value> = calls
-                .map(|call| json!({"name": call.name, "arguments": call.arguments, "call_id": call.id}))
-                .collect();
-            map.insert("tool_calls".into(), calls.into());
-        }
-        if let Some(id) = &message.tool_call_id {
-            map.insert("tool_call_id".into(), id.as_str().into());
-        }
+    let mut map = Object::new();
+    map.insert("role".into(), message.role.as_str().into());
+    map.insert("content".into(), content);
+    if !message.tool_calls.is_empty() {
+        let calls = message.tool_calls.iter();
+        let calls: Vec<Value> = calls
+            .map(|call| json!({"name": call.name, "arguments": call.arguments, "call_id": call.id}))
+            .collect();
+        map.insert("tool_calls".into(), calls.into());
     }
-    value
+    if let Some(id) = &message.tool_call_id {
+        map.insert("tool_call_id".into(), id.as_str().into());
+    }
+    map.into()
 }
 
 fn part_value(part: &ContentPart) -> Value {

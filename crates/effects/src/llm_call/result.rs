@@ -21,39 +21,78 @@ pub(super) struct Made<'a> {
     pub(super) warnings: &'a [String],
 }
 
-/// The result object. `trace_id` makes one where the server gave none.
+/// What went over the wire: large, so it is moved into the result.
+pub(super) struct Wire {
+    request: Value,
+    response: Value,
+}
+
+impl Wire {
+    /// Takes it out of a reply.
+    pub(super) fn take(reply: &mut ChatReply) -> Self {
+        Self {
+            request: reply.provider_request.take(),
+            response: reply.raw_response.take(),
+        }
+    }
+}
+
+/// The result object. `trace_id` makes one where the server gave none. Members are moved, not given to `json!`, which
+/// would copy each of them.
 ///
 /// An answer that fits a schema is recorded as `data` alone (recorded behaviour); its tokens stand in the metadata.
-pub(super) fn value(made: &Made<'_>, trace_id: impl FnOnce() -> String) -> Value {
+pub(super) fn value(made: &Made<'_>, wire: Wire, trace_id: impl FnOnce() -> String) -> Value {
     let reply = &made.asked.reply;
-    let metadata = metadata(made);
+    let metadata = Value::Object(metadata(made, wire.request));
     if let Data::Fits(data) = &made.asked.data {
-        return json!({
-            "content": null, "data": data, "raw_response": null, "tool_calls": null, "usage": null, "model": null,
-            "finish_reason": null, "metadata": metadata, "trace_id": null, "gen_time": null,
-        });
+        return object([
+            ("content", Value::Null),
+            ("data", data.clone()),
+            ("raw_response", Value::Null),
+            ("tool_calls", Value::Null),
+            ("usage", Value::Null),
+            ("model", Value::Null),
+            ("finish_reason", Value::Null),
+            ("metadata", metadata),
+            ("trace_id", Value::Null),
+            ("gen_time", Value::Null),
+        ])
+        .into();
     }
     let data = match &made.asked.data {
         Data::Fallback { data, .. } => data.clone(),
         _ => None,
     };
-    let mut value = json!({
-        "content": content(reply),
-        "reasoning": reply.reasoning,
-        "data": data,
-        "raw_response": shortened(reply.raw_response.clone()),
-        "tool_calls": tool_calls(reply),
-        "usage": reply.usage.map(|usage| usage.to_value()),
-        "model": reply.model,
-        "finish_reason": reply.finish_reason,
-        "metadata": metadata,
-        "trace_id": reply.trace_id.clone().unwrap_or_else(trace_id),
-        "gen_time": tenths(reply.gen_time_ms),
-    });
-    if let (Some(ttft), Some(map)) = (reply.ttft_ms, value.as_object_mut()) {
+    let mut map = object([
+        ("content", content(reply).into()),
+        ("reasoning", reply.reasoning.clone().into()),
+        ("data", data.unwrap_or_default()),
+        ("raw_response", shortened(wire.response)),
+        ("tool_calls", tool_calls(reply).into()),
+        (
+            "usage",
+            reply.usage.map(|usage| usage.to_value()).unwrap_or_default(),
+        ),
+        ("model", reply.model.as_str().into()),
+        ("finish_reason", reply.finish_reason.clone().into()),
+        ("metadata", metadata),
+        ("trace_id", reply.trace_id.clone().unwrap_or_else(trace_id).into()),
+        ("gen_time", tenths(reply.gen_time_ms).into()),
+    ]);
+    // Wanted back with the results of the calls; of no use to anybody else.
+    if !reply.tool_calls.is_empty() && !reply.thinking_blocks.is_empty() {
+        map.insert("thinking_blocks".into(), reply.thinking_blocks.clone().into());
+    }
+    if let Some(ttft) = reply.ttft_ms {
         map.insert("ttft_ms".into(), tenths(ttft).into());
     }
-    value
+    map.into()
+}
+
+fn object<const N: usize>(members: [(&str, Value); N]) -> Object {
+    let mut map = Object::with_capacity(N);
+    map.extend(members.map(|(name, value)| (name.to_owned(), value)));
+    map
 }
 
 fn content(reply: &ChatReply) -> Option<String> {
@@ -72,10 +111,10 @@ fn tenths(ms: f64) -> f64 {
     (ms * 10.0).round() / 10.0
 }
 
-fn metadata(made: &Made<'_>) -> Object {
+fn metadata(made: &Made<'_>, request: Value) -> Object {
     let asked = made.asked;
     let mut metadata = Object::new();
-    metadata.insert("_provider_request".into(), provider_request(made));
+    metadata.insert("_provider_request".into(), provider_request(made, request));
     let grounding = asked
         .request
         .messages
@@ -83,14 +122,12 @@ fn metadata(made: &Made<'_>) -> Object {
         .rev()
         .find_map(|message| block_of(&message.content.text()));
     metadata.extend(grounding.map(|block| ("runtime_grounding".to_owned(), block)));
-    let mut observed = json!({"llm_generate_kwargs": kwargs(made)});
-    if let (Data::Fits(_), Some(map)) = (&asked.data, observed.as_object_mut()) {
-        map.insert(
-            "usage".into(),
-            json!(asked.reply.usage.map(|usage| usage.to_value())),
-        );
+    let mut observed = object([("llm_generate_kwargs", kwargs(made).into())]);
+    if let Data::Fits(_) = &asked.data {
+        let usage = asked.reply.usage.map(|usage| usage.to_value());
+        observed.insert("usage".into(), usage.unwrap_or_default());
     }
-    metadata.insert("_runtime_observability".into(), observed);
+    metadata.insert("_runtime_observability".into(), observed.into());
     if asked.attempts.len() > 1 || asked.cut {
         metadata.insert(
             "_truncation".into(),
@@ -117,8 +154,8 @@ fn metadata(made: &Made<'_>) -> Object {
 }
 
 /// What was sent, without pictures. The address of a stored connection is not recorded.
-fn provider_request(made: &Made<'_>) -> Value {
-    let mut request = shortened(made.asked.reply.provider_request.clone());
+fn provider_request(made: &Made<'_>, request: Value) -> Value {
+    let mut request = shortened(request);
     if made.chosen.provider.starts_with("endpoint:")
         && let Some(map) = request.as_object_mut()
     {
@@ -135,7 +172,7 @@ fn kwargs(made: &Made<'_>) -> Object {
     kwargs.insert("messages".into(), messages::to_values(&request.messages).into());
     kwargs.insert("system_prompt".into(), input.system_prompt().into());
     let media: Vec<Value> = made.media.iter().map(Item::reference).collect();
-    kwargs.insert("media".into(), json!(media));
+    kwargs.insert("media".into(), media.into());
     kwargs.insert("tools".into(), input.tools().into());
     let mut params = input.params().cloned().unwrap_or_default();
     params.retain(|key, _| !is_secret(key));

@@ -454,3 +454,40 @@ async fn cancelled_calls_end() {
         "model call cancelled"
     );
 }
+
+/// `prompt_cache/set` chooses the key of all calls of a model that nobody gave one.
+#[tokio::test]
+async fn the_default_cache_key_of_a_model_is_the_last_resort() {
+    let world = World::new(vec![]);
+    let (model, other) = (
+        json!({"prompt": "p", "provider": "OpenAI-compatible", "model": "gpt-4o-mini"}),
+        json!({"prompt": "p", "provider": "vllm", "model": "gpt-4o-mini"}),
+    );
+    let set = async |key| {
+        let routes = world.routes();
+        routes
+            .set_prompt_cache_key(&world.scope, "openai-compatible", "gpt-4o-mini", key)
+            .await
+            .expect("set");
+    };
+    set(Some("chosen")).await;
+    done(&world, model.clone()).await;
+    done(&world, other).await;
+    let mut own = model.clone();
+    for params in [
+        json!({"prompt_cache_key": "own"}),
+        json!({"prompt_cache_key": ""}),
+        json!({"prompt_cache_binding": {"id": "b"}}),
+    ] {
+        own["params"] = params;
+        done(&world, own.clone()).await;
+    }
+    set(None).await;
+    done(&world, model).await;
+    let keys: Vec<Option<String>> = asked(&world)
+        .into_iter()
+        .map(|request| request.prompt_cache_key)
+        .collect();
+    let text = |key: &str| Some(key.to_owned());
+    assert_eq!(keys, [text("chosen"), None, text("own"), text(""), None, None]);
+}

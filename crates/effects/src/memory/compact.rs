@@ -15,8 +15,8 @@ use super::{
     summary::{Order, Summary, summarise},
 };
 use crate::{
-    artifacts::store_artifact,
-    handler::{Answer, EffectClass, EffectCtx, EffectHandler},
+    artifacts::store_made,
+    handler::{Answer, EffectClass, EffectCtx, EffectHandler, Failure},
     routes::ModelResolver,
 };
 
@@ -60,7 +60,7 @@ impl MemoryCompact {
         Self { resolver }
     }
 
-    async fn perform(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Result<Answer, String> {
+    async fn perform(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Result<Answer, Failure> {
         let payload = &request.open.payload;
         let subject = Subject::of(ctx, payload).await?;
         if subject.foreign {
@@ -105,8 +105,9 @@ impl MemoryCompact {
             lines,
         };
         let summary = summarise(ctx, &self.resolver, order).await?;
-        self.archive(ctx, payload, &wish, summary, system, older, recent)
-            .await
+        Ok(self
+            .archive(ctx, payload, &wish, summary, system, older, recent)
+            .await?)
     }
 
     async fn archive(
@@ -135,7 +136,8 @@ impl MemoryCompact {
             tags,
             ..NewArtifact::default()
         };
-        let (meta, artifact) = store_artifact(ctx.blobs, ctx.scope, new, content.to_string().into(), now)
+        let content = content.to_string().into();
+        let (meta, artifact) = store_made(ctx.blobs, ctx.scope, new, content, now, &ctx.cancel)
             .await
             .map_err(|error| format!("MEMORY_COMPACT could not archive the messages: {error}"))?;
         let span_id = meta.artifact_id;
@@ -238,6 +240,6 @@ impl EffectHandler for MemoryCompact {
     }
 
     async fn handle(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Answer {
-        self.perform(ctx, request).await.unwrap_or_else(Answer::failed)
+        self.perform(ctx, request).await.unwrap_or_else(Answer::from)
     }
 }

@@ -5,6 +5,7 @@ use ag_store::StoreError;
 use ag_types::TenantScope;
 use tokio_util::sync::CancellationToken;
 
+use crate::handler::Failure;
 use crate::routes::{ModelResolver, ResolveError};
 
 /// The route that names the model.
@@ -58,6 +59,15 @@ pub enum EmbeddingError {
 impl From<StoreError> for EmbeddingError {
     fn from(error: StoreError) -> Self {
         Self::Resolve(error.into())
+    }
+}
+
+impl From<EmbeddingError> for Failure {
+    fn from(error: EmbeddingError) -> Self {
+        match error {
+            EmbeddingError::Resolve(error) => error.into(),
+            error => Self::Text(error.to_string()),
+        }
     }
 }
 

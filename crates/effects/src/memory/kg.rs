@@ -7,7 +7,7 @@ mod resolve;
 mod search;
 mod terms;
 
-pub use assert::KgAssert;
+pub use assert::{KgAssert, statement_body};
 pub use query::KgQuery;
 pub use resolve::KgResolve;
 pub use search::{KgSearch, QueryVector, SearchError, item, sort_by_time};

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     artifacts::store_artifact,
-    handler::{Answer, EffectClass, EffectCtx, EffectHandler},
+    handler::{Answer, EffectClass, EffectCtx, EffectHandler, Failure},
 };
 
 /// The handler.
@@ -30,7 +30,7 @@ impl MemoryNote {
         Self { owners }
     }
 
-    async fn perform(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Result<Answer, String> {
+    async fn perform(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Result<Answer, Failure> {
         let payload = &request.open.payload;
         let note = text(payload, "note").ok_or("MEMORY_NOTE requires payload.note (non-empty string)")?;
         let subject = Subject::of(ctx, payload).await?;
@@ -38,7 +38,7 @@ impl MemoryNote {
         let scope = Scope::parse(&scope).ok_or_else(|| format!("Unknown memory scope: {scope}"))?;
         let keep = flag(payload, "keep_in_context").unwrap_or(false);
         if keep && subject.foreign && subject.ended {
-            return Err(foreign::TARGET_HAS_ENDED.to_owned());
+            return Err(foreign::TARGET_HAS_ENDED.into());
         }
         let owner = self.owners.owner(ctx, &subject, scope).await?;
         let tags = tags(payload);
@@ -118,7 +118,7 @@ impl MemoryNote {
         owner_id: &str,
         tags: &Object,
         content: Object,
-    ) -> Result<(String, ag_store::ArtifactRow), String> {
+    ) -> Result<(String, ag_store::ArtifactRow), Failure> {
         let mut all = Tags::new();
         all.insert("kind".to_owned(), "memory_note".to_owned());
         all.extend(
@@ -134,7 +134,9 @@ impl MemoryNote {
         let content = Value::Object(content).to_string().into();
         let (meta, row) = store_artifact(ctx.blobs, ctx.scope, new, content, ctx.clock.now())
             .await
-            .map_err(|error| format!("MEMORY_NOTE could not store the note: {error}"))?;
+            .map_err(|error| {
+                Failure::from(error).worded(|error| format!("MEMORY_NOTE could not store the note: {error}"))
+            })?;
         Ok((meta.artifact_id, row))
     }
 }
@@ -178,6 +180,6 @@ impl EffectHandler for MemoryNote {
     }
 
     async fn handle(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Answer {
-        self.perform(ctx, request).await.unwrap_or_else(Answer::failed)
+        self.perform(ctx, request).await.unwrap_or_else(Answer::from)
     }
 }

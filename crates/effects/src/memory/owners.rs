@@ -5,7 +5,7 @@ use ag_store::OwnerRow;
 use ag_types::{Object, RunId, Timestamp};
 use serde_json::Value;
 
-use crate::handler::EffectCtx;
+use crate::handler::{EffectCtx, Failure};
 
 /// Ancestors that are walked to find the root of a tree; only protects against a damaged chain.
 const MAX_DEPTH: usize = 1_024;
@@ -86,14 +86,14 @@ impl Subject {
     /// Of a payload.
     ///
     /// # Errors
-    /// The text of the failed effect.
-    pub(super) async fn of(ctx: &EffectCtx<'_>, payload: &Object) -> Result<Self, String> {
+    /// [`Failure`].
+    pub(super) async fn of(ctx: &EffectCtx<'_>, payload: &Object) -> Result<Self, Failure> {
         let target = payload.get("target_run_id").and_then(ag_pyvalue::opt_str);
         let Some(target) = target.filter(|id| *id != ctx.run.head.run_id.to_string()) else {
             return Ok(Self::own(ctx));
         };
         let unknown = || format!("Unknown target_run_id: {target}");
-        let failed = |error: ag_store::StoreError| format!("Memory of the target is not readable: {error}");
+        let failed = |error| Failure::of_store(error, "Memory of the target is not readable");
         if let Ok(id) = target.parse::<RunId>() {
             let row = ctx.store.run(ctx.scope, id).await.map_err(failed)?;
             let row = row.ok_or_else(unknown)?;
@@ -106,7 +106,7 @@ impl Subject {
             });
         }
         if target.contains('\0') {
-            return Err(unknown());
+            return Err(unknown().into());
         }
         let row = ctx.store.owner(ctx.scope, &target).await.map_err(failed)?;
         let row = row.ok_or_else(unknown)?;
@@ -127,7 +127,7 @@ impl MemoryOwners {
         ctx: &EffectCtx<'_>,
         subject: &Subject,
         scope: Scope,
-    ) -> Result<Owner, String> {
+    ) -> Result<Owner, Failure> {
         let named = |id: String, session_id: Option<String>| Owner {
             row: Some(owner_row(&id, session_id, ctx.clock.now())),
             id,
@@ -149,7 +149,7 @@ impl MemoryOwners {
     }
 
     /// The owners of `all`, in the order of the answer.
-    pub(super) async fn all(&self, ctx: &EffectCtx<'_>, subject: &Subject) -> Result<Vec<Owner>, String> {
+    pub(super) async fn all(&self, ctx: &EffectCtx<'_>, subject: &Subject) -> Result<Vec<Owner>, Failure> {
         let mut owners = Vec::with_capacity(3);
         for scope in Scope::ALL {
             owners.push(self.owner(ctx, subject, scope).await?);
@@ -159,15 +159,11 @@ impl MemoryOwners {
 }
 
 /// The top of a run tree.
-async fn root(ctx: &EffectCtx<'_>, subject: &Subject) -> Result<String, String> {
+async fn root(ctx: &EffectCtx<'_>, subject: &Subject) -> Result<String, Failure> {
     let (mut id, mut parent) = (subject.run_id.clone(), subject.parent);
     for _ in 0..MAX_DEPTH {
         let Some(above) = parent else { break };
-        let row = ctx
-            .store
-            .run(ctx.scope, above)
-            .await
-            .map_err(|error| error.to_string())?;
+        let row = ctx.store.run(ctx.scope, above).await?;
         id = above.to_string();
         parent = row.and_then(|row| row.head.parent_run_id);
     }

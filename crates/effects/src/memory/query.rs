@@ -14,7 +14,7 @@ use super::{
     owners::{MemoryOwners, Scope, Subject, flag, integer, scope_text, text, texts},
     spans::{self, Span},
 };
-use crate::handler::{Answer, EffectClass, EffectCtx, EffectHandler};
+use crate::handler::{Answer, EffectClass, EffectCtx, EffectHandler, Failure};
 use filter::Filter;
 
 /// The handler.
@@ -48,7 +48,7 @@ impl MemoryQuery {
         Self { owners }
     }
 
-    async fn perform(&self, ctx: &EffectCtx<'_>, payload: &Object) -> Result<Answer, String> {
+    async fn perform(&self, ctx: &EffectCtx<'_>, payload: &Object) -> Result<Answer, Failure> {
         let scope = scope_text(payload);
         let subject = Subject::of(ctx, payload).await?;
         let owners = match scope.as_str() {
@@ -61,7 +61,7 @@ impl MemoryQuery {
         };
         let mode = text(payload, "return").map_or_else(|| "rendered".to_owned(), |mode| mode.to_lowercase());
         if !["rendered", "meta", "both"].contains(&mode.as_str()) {
-            return Err(format!("Unknown memory_query return mode: {mode}"));
+            return Err(format!("Unknown memory_query return mode: {mode}").into());
         }
         let query = text(payload, "query").unwrap_or_default();
         let reach = reach(payload, !query.is_empty())?;
@@ -69,15 +69,14 @@ impl MemoryQuery {
         for owner in &owners {
             let mut known = spans::of_owner(ctx.store, ctx.scope, &owner.id)
                 .await
-                .map_err(|error| format!("Memory is not readable: {error}"))?;
+                .map_err(|error| Failure::of_store(error, "Memory is not readable"))?;
             spans::newest_first(&mut known);
             groups.push(known);
         }
         let found = match named(payload) {
             Some(ids) if scope == "all" && ids.iter().any(|id| index(id).is_some()) => {
                 return Err(
-                    "memory_query scope='all' requires explicit span_ids as artifact ids (no indices)"
-                        .to_owned(),
+                    "memory_query scope='all' requires explicit span_ids as artifact ids (no indices)".into(),
                 );
             }
             Some(ids) => explicit(ids, &groups),
@@ -85,7 +84,7 @@ impl MemoryQuery {
                 let filter = Filter::of(payload, &query);
                 let mut found: Vec<Span> = Vec::new();
                 for known in &groups {
-                    for span in filter::select(ctx, known, &filter, &reach).await {
+                    for span in filter::select(ctx, known, &filter, &reach).await? {
                         if !found.iter().any(|other| other.id == span.id) {
                             found.push(span);
                         }
@@ -99,7 +98,7 @@ impl MemoryQuery {
         };
         let shows_text = mode != "meta";
         let mut output = match shows_text {
-            true => render::text(ctx, &found, reach.messages).await,
+            true => render::text(ctx, &found, reach.messages).await?,
             false => String::new(),
         };
         if shows_text && !reach.warnings.is_empty() {
@@ -256,6 +255,6 @@ impl EffectHandler for MemoryQuery {
     async fn handle(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Answer {
         self.perform(ctx, &request.open.payload)
             .await
-            .unwrap_or_else(Answer::failed)
+            .unwrap_or_else(Answer::from)
     }
 }

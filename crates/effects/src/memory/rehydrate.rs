@@ -12,14 +12,14 @@ use super::{
     owners::{Subject, integer, text},
     spans::{self, Content},
 };
-use crate::handler::{Answer, EffectClass, EffectCtx, EffectHandler};
+use crate::handler::{Answer, EffectClass, EffectCtx, EffectHandler, Failure};
 
 /// The handler.
 #[derive(Debug, Default)]
 pub struct MemoryRehydrate;
 
 impl MemoryRehydrate {
-    async fn perform(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Result<Answer, String> {
+    async fn perform(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Result<Answer, Failure> {
         let payload = &request.open.payload;
         let wanted =
             wanted(payload).ok_or("MEMORY_REHYDRATE requires payload.span_ids (or legacy span_id)")?;
@@ -61,7 +61,7 @@ impl MemoryRehydrate {
                 artifacts.push(entry(&id, &Inserted::default(), None, Some("max_messages")));
                 continue;
             }
-            let Some(content) = spans::content(ctx, &id).await else {
+            let Some(content) = spans::content(ctx, &id).await? else {
                 artifacts.push(entry(&id, &Inserted::default(), None, Some("missing_messages")));
                 continue;
             };
@@ -102,14 +102,14 @@ fn wanted(payload: &Object) -> Option<Vec<String>> {
 }
 
 /// Ids, each once; indexes count the run's spans, newest first, and lead nowhere beyond them.
-async fn resolve(ctx: &EffectCtx<'_>, wanted: Vec<String>) -> Result<Vec<String>, String> {
+async fn resolve(ctx: &EffectCtx<'_>, wanted: Vec<String>) -> Result<Vec<String>, Failure> {
     let own = ctx.run.head.run_id.to_string();
     let is_index = |id: &String| id.len() < 10 && id.parse::<usize>().is_ok();
     let mut known = Vec::new();
     if wanted.iter().any(is_index) {
         known = spans::of_owner(ctx.store, ctx.scope, &own)
             .await
-            .map_err(|error| format!("Memory is not readable: {error}"))?;
+            .map_err(|error| Failure::of_store(error, "Memory is not readable"))?;
         spans::newest_first(&mut known);
     }
     let mut ids: Vec<String> = Vec::new();
@@ -151,6 +151,6 @@ impl EffectHandler for MemoryRehydrate {
     }
 
     async fn handle(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Answer {
-        self.perform(ctx, request).await.unwrap_or_else(Answer::failed)
+        self.perform(ctx, request).await.unwrap_or_else(Answer::from)
     }
 }

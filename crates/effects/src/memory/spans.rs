@@ -5,7 +5,7 @@ use ag_store::{MemoryRow, MemoryStore, SpanChange, SpanEntry, StoreError, Stored
 use ag_types::{Object, TenantScope, Timestamp};
 use serde_json::{Value, json};
 
-use crate::handler::EffectCtx;
+use crate::handler::{EffectCtx, Failure};
 
 /// Member of a row that holds the record; the other is for our own use.
 const RECORD: &str = "record";
@@ -59,10 +59,15 @@ pub(super) fn row(owner_id: &str, record: Object, text: Option<&str>, now: Times
 
 /// The row of an evidence span of a run.
 pub fn evidence_row(run_id: &str, record: Value, now: Timestamp) -> Option<MemoryRow> {
+    recorded_row(run_id, record, None, now)
+}
+
+/// The row of a span that another gateway has recorded, with its note or summary where that is at hand.
+pub fn recorded_row(owner_id: &str, record: Value, text: Option<&str>, now: Timestamp) -> Option<MemoryRow> {
     let Value::Object(record) = record else {
         return None;
     };
-    Some(row(run_id, record, None, now))
+    Some(row(owner_id, record, text, now))
 }
 
 /// The row that tags a span.
@@ -189,33 +194,43 @@ impl Content {
 }
 
 /// Reads the content of a span; `None` when there is none or it cannot be read.
-pub(super) async fn content(ctx: &EffectCtx<'_>, span_id: &str) -> Option<Content> {
+///
+/// # Errors
+/// The store is away.
+pub(super) async fn content(ctx: &EffectCtx<'_>, span_id: &str) -> Result<Option<Content>, StoreError> {
     if span_id.is_empty() || span_id.contains('\0') {
-        return None;
+        return Ok(None);
     }
-    let row = match ctx.store.artifact(ctx.scope, span_id).await {
-        Ok(row) => row?,
+    let unreadable = |failure: Failure| match failure.outage() {
+        Ok(away) => Err(away),
         Err(error) => {
             tracing::warn!(span = span_id, %error, "content of a span is not readable");
-            return None;
+            Ok(None)
         }
     };
-    let blob = BlobId::parse(&row.blob_id)?;
+    let row = match ctx.store.artifact(ctx.scope, span_id).await {
+        Ok(Some(row)) => row,
+        Ok(None) => return Ok(None),
+        Err(error) => return unreadable(error.into()),
+    };
+    let Some(blob) = BlobId::parse(&row.blob_id) else {
+        return Ok(None);
+    };
     let scope = crate::artifacts::blob_scope(ctx.scope);
     let bytes = match ctx.blobs.get(&scope, &blob).await {
-        Ok(bytes) => bytes?,
-        Err(error) => {
-            tracing::warn!(span = span_id, %error, "content of a span is not readable");
-            return None;
-        }
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(None),
+        Err(error) => return unreadable(error.into()),
     };
-    let body = serde_json::from_slice(&bytes).ok()?;
+    let Ok(body) = serde_json::from_slice(&bytes) else {
+        return Ok(None);
+    };
     let meta: Value = serde_json::from_str(&row.meta).unwrap_or(json!(null));
     let kind = meta
         .pointer("/tags/kind")
         .and_then(Value::as_str)
         .map(str::to_owned);
-    Some(Content { kind, body })
+    Ok(Some(Content { kind, body }))
 }
 
 /// The first characters of a note.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    handler::EffectCtx,
+    handler::{EffectCtx, Failure},
     routes::{ModelQuery, ModelResolver, ResolvedModel},
 };
 
@@ -37,12 +37,12 @@ pub(super) struct Order<'a> {
 /// Asks the run's model.
 ///
 /// # Errors
-/// The text of the failed effect.
+/// [`Failure`]; the store is asked before the model.
 pub(super) async fn summarise(
     ctx: &EffectCtx<'_>,
     resolver: &ModelResolver,
     order: Order<'_>,
-) -> Result<Summary, String> {
+) -> Result<Summary, Failure> {
     let runtime = ctx.run.vars.get("_runtime");
     let text = |key: &str| {
         runtime
@@ -56,7 +56,7 @@ pub(super) async fn summarise(
         model: both.map(|(_, model)| model),
         ..ModelQuery::default_for(ctx.scope, "memory_compact")
     };
-    let chosen = resolver.resolve(query).await.map_err(|error| error.to_string())?;
+    let chosen = resolver.resolve(query).await?;
     let mut parts = chunks(&order.lines);
     let mut round = 0;
     // Each round shortens; two are enough for anything that fits into a run.
@@ -70,7 +70,7 @@ pub(super) async fn summarise(
         round += 1;
     }
     let whole = parts.join("\n");
-    ask(&chosen, &order, &whole, ctx.outbound_key.clone(), &ctx.cancel).await
+    Ok(ask(&chosen, &order, &whole, ctx.outbound_key.clone(), &ctx.cancel).await?)
 }
 
 async fn ask(

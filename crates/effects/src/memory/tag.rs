@@ -12,7 +12,7 @@ use super::{
     owners::{MemoryOwners, Scope, Subject, flag, scope_text, text},
     spans::{self, Span, TagChange},
 };
-use crate::handler::{Answer, EffectClass, EffectCtx, EffectHandler};
+use crate::handler::{Answer, EffectClass, EffectCtx, EffectHandler, Failure};
 
 /// The handler.
 #[derive(Debug, Default)]
@@ -33,21 +33,21 @@ impl MemoryTag {
         Self { owners }
     }
 
-    async fn perform(&self, ctx: &EffectCtx<'_>, payload: &Object) -> Result<Answer, String> {
+    async fn perform(&self, ctx: &EffectCtx<'_>, payload: &Object) -> Result<Answer, Failure> {
         let which = which(payload).ok_or("MEMORY_TAG requires payload.span_id")?;
         let given = payload.get("tags").and_then(Value::as_object);
         if given.is_none_or(Object::is_empty) {
-            return Err("MEMORY_TAG requires payload.tags as a non-empty dict[str,str]".to_owned());
+            return Err("MEMORY_TAG requires payload.tags as a non-empty dict[str,str]".into());
         }
         let tags = note::tags(payload);
         if tags.is_empty() {
-            return Err("MEMORY_TAG requires at least one non-empty string tag".to_owned());
+            return Err("MEMORY_TAG requires at least one non-empty string tag".into());
         }
         let subject = Subject::of(ctx, payload).await?;
         let scope = scope_text(payload);
         let owners = match (scope.as_str(), &which) {
             ("all", Which::Index(_)) => {
-                return Err("memory_tag scope='all' requires span_id as artifact id (no indices)".to_owned());
+                return Err("memory_tag scope='all' requires span_id as artifact id (no indices)".into());
             }
             ("all", Which::Id(_)) => self.owners.all(ctx, &subject).await?,
             (name, _) => {
@@ -65,7 +65,7 @@ impl MemoryTag {
         for owner in &owners {
             let known = spans::of_owner(ctx.store, ctx.scope, &owner.id)
                 .await
-                .map_err(|error| format!("Memory is not readable: {error}"))?;
+                .map_err(|error| Failure::of_store(error, "Memory is not readable"))?;
             let Some(span) = find(known, &which)? else {
                 continue;
             };
@@ -79,9 +79,9 @@ impl MemoryTag {
         }
         let Some(span_id) = span_id else {
             let Which::Id(id) = which else {
-                return Err("Unknown span".to_owned());
+                return Err("Unknown span".into());
             };
-            return Err(format!("Unknown span_id: {id}"));
+            return Err(format!("Unknown span_id: {id}").into());
         };
         let runs: Vec<&str> = applied
             .iter()
@@ -134,6 +134,6 @@ impl EffectHandler for MemoryTag {
     async fn handle(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Answer {
         self.perform(ctx, &request.open.payload)
             .await
-            .unwrap_or_else(Answer::failed)
+            .unwrap_or_else(Answer::from)
     }
 }

@@ -45,7 +45,7 @@ impl ModelResidency {
             Ok(chosen) => Some(chosen),
             // A listing tells what there is.
             Err(_) if operation == Operation::List => None,
-            Err(error) => return unresolved(operation, &error),
+            Err(error) => return unresolved(operation, &error.to_string()),
         };
         let hosted = chosen
             .as_ref()
@@ -65,7 +65,7 @@ impl ModelResidency {
                     Some(chosen) => (chosen.provider, chosen.model),
                     None => (provider.unwrap_or_default(), model.unwrap_or_default()),
                 };
-                failed(operation, &task, &provider, &model, &error)
+                failed(operation, &task, &provider, &model, &error.to_string())
             }
         }
     }

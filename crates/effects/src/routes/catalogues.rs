@@ -1,16 +1,18 @@
-//! Providers and models as nodes list them. What cannot be reached is left out: a listing never fails a run.
+//! Providers and models as nodes list them. What cannot be reached is left out: a listing never fails
+//! a run. A store that is away for a moment is waited for.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ag_kernel::{Exception, HostCall, HostOp};
-use ag_providers::{CapabilityTable, FAMILIES, ProviderDirectory, ProviderQuery};
+use ag_providers::{CapabilityTable, FAMILIES, ProviderClient, ProviderDirectory, ProviderQuery};
 use ag_store::{DocumentKind, Documents};
 use ag_types::{PlaneId, TenantScope};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::resolver::plane_name;
+use super::resolver::{ResolveError, plane_name};
+use crate::{handler::Failure, patience::patiently};
 
 /// Limit of one model listing (contract, capability discovery §4).
 const LISTING_TIMEOUT: Duration = Duration::from_secs(30);
@@ -58,7 +60,7 @@ impl Catalogues {
     ) -> Result<Value, Exception> {
         let text = |key: &str| call.args.get(key).and_then(ag_pyvalue::opt_str);
         match call.op {
-            HostOp::ProviderCatalog => Ok(self.providers(scope).await.into()),
+            HostOp::ProviderCatalog => Ok(self.providers(scope, cancel).await.into()),
             HostOp::ProviderModels => {
                 let provider = text("provider").unwrap_or_default();
                 let route = text("capability_route");
@@ -72,35 +74,43 @@ impl Catalogues {
     }
 
     /// Ids of the providers that calls of this plane could use (families, then stored connections), by name.
-    pub async fn providers(&self, scope: &TenantScope) -> Vec<String> {
+    pub async fn providers(&self, scope: &TenantScope, cancel: &CancellationToken) -> Vec<String> {
         let plane = plane_name(scope);
         let mut names: Vec<String> = FAMILIES.iter().map(|family| family.name.to_owned()).collect();
         names.sort_unstable();
-        names.extend(self.connections(scope).await);
+        names.extend(self.connections(scope, cancel).await);
         let mut usable = Vec::with_capacity(names.len());
         for name in names {
-            if self
-                .directory
-                .resolve(ProviderQuery::new(&plane, &name))
-                .await
-                .is_ok()
-            {
+            if self.resolve(&plane, &name, cancel).await.is_ok() {
                 usable.push(name);
             }
         }
         usable
     }
 
+    async fn resolve(
+        &self,
+        plane: &str,
+        name: &str,
+        cancel: &CancellationToken,
+    ) -> Result<ProviderClient, Failure> {
+        let query = || async {
+            let found = self.directory.resolve(ProviderQuery::new(plane, name)).await;
+            Ok(found.map_err(ResolveError::Provider)?)
+        };
+        patiently(cancel, query).await
+    }
+
     /// Candidates only: the directory decides which of them the plane may see.
-    async fn connections(&self, scope: &TenantScope) -> Vec<String> {
+    async fn connections(&self, scope: &TenantScope, cancel: &CancellationToken) -> Vec<String> {
         let mut ids = Vec::new();
         let root = (scope.plane != PlaneId::ROOT).then(TenantScope::root);
         for scope in std::iter::once(scope).chain(root.as_ref()) {
-            match self
-                .documents
-                .documents(scope, DocumentKind::EndpointProfile)
-                .await
-            {
+            let read = || async {
+                let read = self.documents.documents(scope, DocumentKind::EndpointProfile);
+                Ok(read.await?)
+            };
+            match patiently(cancel, read).await {
                 Ok((_, documents)) => ids.extend(
                     documents
                         .into_iter()
@@ -124,7 +134,7 @@ impl Catalogues {
         cancel: &CancellationToken,
     ) -> Vec<String> {
         let plane = plane_name(scope);
-        let client = match self.directory.resolve(ProviderQuery::new(&plane, provider)).await {
+        let client = match self.resolve(&plane, provider, cancel).await {
             Ok(client) => client,
             Err(error) => {
                 tracing::debug!(%error, "provider has no model list");

@@ -10,6 +10,7 @@ use ag_types::{PlaneId, PlaneKey, TenantScope};
 use secrecy::SecretString;
 
 use super::{CapabilityRoutes, FoundRoute, RouteLevels};
+use crate::handler::Failure;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -72,6 +73,19 @@ pub enum ResolveError {
     /// The defaults could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<ResolveError> for Failure {
+    /// Defaults and connections that cannot be read now can be read later.
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::Store(error) => Self::Store(error),
+            ResolveError::Provider(error @ ProviderError::ConnectionsUnreadable) => {
+                Self::Store(StoreError::Unavailable(error.to_string()))
+            }
+            error => Self::Text(error.to_string()),
+        }
+    }
 }
 
 /// Resolves models at the time of the call.
@@ -181,6 +195,21 @@ impl ModelResolver {
     ) -> Result<ProviderClient, ResolveError> {
         let address = default.and_then(|found| Some((found.route.base_url.clone()?, found.origin)));
         Ok(self.client(scope, provider, address.as_ref(), None).await?)
+    }
+
+    /// The client of a back end that the operator's environment names, with its own address and key.
+    ///
+    /// # Errors
+    /// [`ResolveError::Provider`].
+    pub async fn for_backend(
+        &self,
+        scope: &TenantScope,
+        provider: &str,
+        base_url: Option<&str>,
+        api_key: Option<SecretString>,
+    ) -> Result<ProviderClient, ResolveError> {
+        let address = base_url.map(|url| (url.to_owned(), EndpointOrigin::Operator));
+        Ok(self.client(scope, provider, address.as_ref(), api_key).await?)
     }
 
     async fn client(

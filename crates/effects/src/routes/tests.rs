@@ -485,7 +485,7 @@ async fn providers_are_families_and_visible_connections() {
             .await
             .expect("put");
     }
-    let names = catalogues(&world).providers(&world.scope).await;
+    let names = catalogues(&world).providers(&world.scope, &world.cancel).await;
     assert_eq!(&names[..2], ["anthropic", "huggingface"]);
     assert_eq!(names.last().map(String::as_str), Some("endpoint:team"));
     assert_eq!(names.len(), 11);

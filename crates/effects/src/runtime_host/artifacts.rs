@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{RuntimeHost, node_type, object, raised, text};
-use crate::{artifacts, attachments, host::HostQuestion};
+use crate::{artifacts, attachments, host::HostQuestion, patience::patiently};
 
 /// Characters shown of text whose type nobody knows.
 const MAX_UNKNOWN_CHARS: usize = 262_144;
@@ -64,13 +64,15 @@ impl RuntimeHost {
             ..NewArtifact::default()
         };
         let now = self.parts.clock.now();
-        let (meta, row) = artifacts::store_artifact(&*self.parts.blobs, question.scope, new, content, now)
-            .await
-            .map_err(|error| Exception::runtime(format!("Cannot store '{shown}': {error}")))?;
         // Not part of the step's commit: a step that is planned again makes the same row again.
-        self.parts
-            .index
-            .put_artifact(question.scope, row)
+        let store = || async {
+            let (new, content) = (new.clone(), content.clone());
+            let stored = artifacts::store_artifact(&*self.parts.blobs, question.scope, new, content, now);
+            let (meta, row) = stored.await?;
+            self.parts.index.put_artifact(question.scope, row).await?;
+            Ok(meta)
+        };
+        let meta = patiently(question.cancel, store)
             .await
             .map_err(|error| Exception::runtime(format!("Cannot store '{shown}': {error}")))?;
         let reference = node_reference(&meta);
@@ -140,19 +142,18 @@ impl RuntimeHost {
         let missing = || raised(format!("Artifact not found: {id}"));
         let unreadable =
             |error: String| Exception::runtime(format!("Artifact '{id}' is not readable: {error}"));
-        let found = self.parts.index.artifact(question.scope, id).await;
-        let row = found
+        let find = || async { Ok(self.parts.index.artifact(question.scope, id).await?) };
+        let row = patiently(question.cancel, find)
+            .await
             .map_err(|error| unreadable(error.to_string()))?
             .ok_or_else(missing)?;
         let meta: ArtifactMeta =
             serde_json::from_str(&row.meta).map_err(|error| unreadable(error.to_string()))?;
         let blob = BlobId::parse(&row.blob_id).ok_or_else(missing)?;
-        let content = self
-            .parts
-            .blobs
-            .get(&artifacts::blob_scope(question.scope), &blob)
-            .await;
-        let content = content
+        let scope = artifacts::blob_scope(question.scope);
+        let read = || async { Ok(self.parts.blobs.get(&scope, &blob).await?) };
+        let content = patiently(question.cancel, read)
+            .await
             .map_err(|error| unreadable(error.to_string()))?
             .ok_or_else(missing)?;
         Ok((meta, content))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ag_kernel::VarChange;
+use ag_store::StoreError;
 use ag_tools::{
     ToolCall, ToolResult,
     batch::{Batch, BlockReason},
@@ -16,20 +17,28 @@ use super::{Side, ToolSettings};
 use crate::{
     attachments::{KeepFile, Opened, SessionFiles, keep_read_file},
     handler::EffectCtx,
+    patience::patiently,
 };
 
 /// Media for the next model call.
-const PENDING_MEDIA: &str = "_runtime.pending_media";
+pub(super) const PENDING_MEDIA: &str = "_runtime.pending_media";
 
 /// Executes `open_attachment`, and answers refused paths from the attachments that they name.
-pub(super) async fn answer_by_runtime(files: &SessionFiles<'_>, batch: &mut Batch, side: &mut Side) {
+///
+/// # Errors
+/// The store is away. No tool has run yet.
+pub(super) async fn answer_by_runtime(
+    files: &SessionFiles<'_>,
+    batch: &mut Batch,
+    side: &mut Side,
+) -> Result<(), StoreError> {
     let own: Vec<(usize, ToolCall)> = batch
         .runtime_owned
         .iter()
         .map(|(index, call)| (*index, call.clone()))
         .collect();
     for (index, call) in own {
-        let opened = files.open(&call.arguments).await;
+        let opened = files.open(&call.arguments).await?;
         batch.serve(index, result(&call, opened, side).into_value());
     }
     let refused: Vec<(usize, ToolCall)> = batch
@@ -39,10 +48,11 @@ pub(super) async fn answer_by_runtime(files: &SessionFiles<'_>, batch: &mut Batc
         .filter_map(|(index, blocked)| Some((*index, blocked.call.clone()?)))
         .collect();
     for (index, call) in refused {
-        if let Some(opened) = files.serve(&call.name, &call.arguments).await {
+        if let Some(opened) = files.serve(&call.name, &call.arguments).await? {
             batch.serve(index, result(&call, opened, side).into_value());
         }
     }
+    Ok(())
 }
 
 fn result(call: &ToolCall, opened: Opened, side: &mut Side) -> ToolResult {
@@ -81,8 +91,12 @@ impl Keeper<'_> {
         if !result.success {
             let asked = asked.and_then(ToolCall::from_value);
             let arguments = asked.as_ref().map_or(&call.arguments, |asked| &asked.arguments);
-            if let Some(opened) = self.files.serve(&call.name, arguments).await {
-                *result = self::result(call, opened, side);
+            let serve = || async { Ok(self.files.serve(&call.name, arguments).await?) };
+            match patiently(&self.ctx.cancel, serve).await {
+                Ok(Some(opened)) => *result = self::result(call, opened, side),
+                Ok(None) => {}
+                // The failure stands: the tools of the batch have run and must not run again.
+                Err(error) => tracing::warn!(%error, "attachments are not readable"),
             }
             return;
         }
@@ -108,7 +122,8 @@ impl Keeper<'_> {
             source: "read_file",
             content,
         };
-        match keep_read_file(self.ctx.blobs, self.ctx.scope, file, self.ctx.clock.now()).await {
+        let now = self.ctx.clock.now();
+        match keep_read_file(self.ctx.blobs, self.ctx.scope, file, now, &self.ctx.cancel).await {
             Ok(kept) => {
                 if large {
                     result.output = kept.stub(&call.name).into();

@@ -80,6 +80,7 @@ impl EffectHandler for StartSubworkflow {
             aux,
             bundle_sha256: workflow.bundle_sha256,
         };
+        ag_failpoints::hit_of("child.planned", &[&*ctx.run.head.workflow_id]);
         let outcome = match flag("async") && !flag("wait") {
             true => Outcome::Done {
                 result: json!({"sub_run_id": child_id.to_string(), "async": true}),

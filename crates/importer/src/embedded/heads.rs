@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::Connection;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use uuid::Uuid;
 
 use super::table::{Batch, Table};
@@ -32,9 +32,10 @@ pub(super) async fn activate(
     let mut moved = Moved::default();
     let insert = insert_heads(heads);
     for batch in batches {
-        let mut tx = target.begin().await.map_err(ImportError::TargetDatabase)?;
+        let mut tx = super::begin(target).await?;
         let query = batch.bind(sqlx::query(AssertSqlSafe(insert.clone())));
         let rows = query
+            .persistent(false)
             .fetch_all(&mut *tx)
             .await
             .map_err(ImportError::TargetDatabase)?;
@@ -129,6 +130,10 @@ async fn letters(
         mail.unnest()
     );
     let query = batch.bind(sqlx::query(AssertSqlSafe(insert)));
-    let written = query.execute(target).await.map_err(ImportError::TargetDatabase)?;
+    let written = query
+        .persistent(false)
+        .execute(target)
+        .await
+        .map_err(ImportError::TargetDatabase)?;
     Ok(written.rows_affected())
 }

@@ -94,6 +94,7 @@ pub(super) async fn common(
         "SELECT table_name::text, column_name::text, udt_name::text FROM information_schema.columns \
          WHERE table_schema = current_schema()",
     )
+    .persistent(false)
     .fetch_all(target)
     .await
     .map_err(ImportError::TargetDatabase)?;
@@ -347,9 +348,11 @@ impl Table {
                 return Ok(copied);
             }
             done += batch.rows as u64;
+            let mut tx = super::begin(target).await?;
             let query = batch.bind(sqlx::query(AssertSqlSafe(statement.clone())));
-            let written = query.execute(&mut *target).await;
+            let written = query.persistent(false).execute(&mut *tx).await;
             copied += written.map_err(ImportError::TargetDatabase)?.rows_affected();
+            tx.commit().await.map_err(ImportError::TargetDatabase)?;
             progress.advance(done);
         }
     }

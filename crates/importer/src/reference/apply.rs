@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use ag_auth::SecretBox;
 use ag_effects::artifacts::blob_scope;
 use ag_engine::{Deps, workflows::BundleRecord};
 use ag_store::{Document, DocumentKind, ImportBatch, ImportStore};
@@ -19,6 +20,7 @@ use super::{
     flows::Origin,
     paths::PathRewrite,
     plan::{Plan, PlanePlan},
+    profiles,
     report::{Report, Stored},
     rows, source, wakes,
 };
@@ -27,6 +29,8 @@ use crate::{ImportError, Progress};
 const SCOPE: SystemScope = SystemScope::new("import");
 /// Rows beside runs in one transaction.
 const ROWS: usize = 500;
+/// Crash point before each write to the target; its detail says what is written.
+pub(super) const WRITE: &str = "import.write";
 
 /// Where to.
 #[derive(Clone)]
@@ -35,6 +39,8 @@ pub struct Target {
     pub deps: Arc<Deps>,
     /// Bulk writes of the same store.
     pub imports: Arc<dyn ImportStore>,
+    /// Encrypts the keys of connections.
+    pub secrets: Option<Arc<dyn SecretBox>>,
     /// Root of the workspaces.
     pub workspaces: PathBuf,
 }
@@ -83,11 +89,12 @@ pub(super) struct Step {
 impl Step {
     async fn run(&self, report: &mut Report, stored: &mut Stored) -> Result<(), ImportError> {
         self.bundles(stored).await?;
-        self.documents(stored).await?;
+        self.documents(report, stored).await?;
         self.artifacts(report, stored).await?;
         let workspaces = self.workspaces().await?;
         stored.workspaces += workspaces;
         rows::store(self, report, stored).await?;
+        self.graph(report, stored).await?;
         stored.live += wakes::heads(self).await?;
         commands::store(self, stored).await?;
         wakes::set_off(self).await
@@ -99,6 +106,7 @@ impl Step {
 
     async fn import(&self, batch: ImportBatch, stored: &mut Stored) -> Result<(), ImportError> {
         if !batch.is_empty() {
+            ag_failpoints::hit_of(WRITE, &["rows"]);
             stored.rows += self.target.imports.import(&self.scope, batch).await?;
         }
         Ok(())
@@ -143,21 +151,57 @@ impl Step {
         Ok(())
     }
 
-    async fn documents(&self, stored: &mut Stored) -> Result<(), ImportError> {
+    async fn documents(&self, report: &mut Report, stored: &mut Stored) -> Result<(), ImportError> {
         for chunk in self.plan.documents.chunks(ROWS) {
-            let documents = chunk.iter().map(|found| (found.kind, found.document.clone()));
-            let batch = ImportBatch {
-                documents: documents.collect(),
-                ..ImportBatch::default()
-            };
+            let mut batch = ImportBatch::default();
+            for found in chunk {
+                let sealed = profiles::sealed(found, &self.scope.key, self.target.secrets.as_deref());
+                let document = sealed.unwrap_or_else(|warning| {
+                    report.warn(warning);
+                    found.document.clone()
+                });
+                batch.documents.push((found.kind, document));
+            }
             self.import(batch, stored).await?;
         }
         let batch = ImportBatch {
             owners: self.plan.owners.clone(),
-            memory: self.plan.memory.clone(),
+            spans: self.plan.spans.clone(),
             ..ImportBatch::default()
         };
         self.import(batch, stored).await
+    }
+
+    async fn graph(&self, report: &mut Report, stored: &mut Stored) -> Result<(), ImportError> {
+        let Some(graph) = &self.plan.graph else {
+            return Ok(());
+        };
+        let mut reader = graph.open()?;
+        self.progress.begin("knowledge graph", graph.total, "statements");
+        let mut done = 0;
+        loop {
+            // A page of local rows takes some milliseconds, less than handing it to another thread is worth.
+            let statements = reader.next(ROWS as u32)?;
+            if statements.is_empty() {
+                break;
+            }
+            done += statements.len() as u64;
+            let batch = ImportBatch {
+                statements,
+                ..ImportBatch::default()
+            };
+            self.import(batch, stored).await?;
+            self.progress.advance(done);
+        }
+        self.progress.end();
+        report.repairs += reader.repairs;
+        if reader.garbled > 0 {
+            report.warn(format!(
+                "{} statements come without provenance or attributes, which cannot be read",
+                reader.garbled
+            ));
+        }
+        Ok(())
     }
 
     async fn artifacts(&self, report: &mut Report, stored: &mut Stored) -> Result<(), ImportError> {
@@ -216,11 +260,13 @@ fn copy_workspace(from: &Path, root: &Path, name: &str) -> Result<bool, ImportEr
     if to.exists() {
         return Ok(false);
     }
+    ag_failpoints::hit_of(WRITE, &["workspace"]);
     let half = root.join(format!(".import-{name}"));
     if half.exists() {
         std::fs::remove_dir_all(&half).map_err(ImportError::write(&half))?;
     }
     copy_folder(from, &half)?;
+    ag_failpoints::hit_of(WRITE, &["workspace"]);
     std::fs::rename(&half, &to).map_err(ImportError::write(&to))?;
     Ok(true)
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::io::ReaderStream;
 
-use super::{report::Report, source};
+use super::{apply::WRITE, report::Report, source};
 use crate::{
     ImportError,
     json::{self, Repairs},
@@ -160,6 +160,7 @@ pub(super) async fn store(
         let stream = ReaderStream::with_capacity(file, 128 * 1024)
             .into_stream()
             .boxed();
+        ag_failpoints::hit_of(WRITE, &["blob"]);
         let stored = blobs.put_stream(&place, stream, u64::MAX).await?;
         meta.blob_id = stored.id.to_string();
         meta.size_bytes = stored.size;

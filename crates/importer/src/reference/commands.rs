@@ -5,7 +5,11 @@ use ag_store::{CommandRow, ImportBatch};
 use ag_types::{Object, Timestamp};
 use serde_json::Value;
 
-use super::{apply::Step, report::Stored, source::RawCommand};
+use super::{
+    apply::{Step, WRITE},
+    report::Stored,
+    source::RawCommand,
+};
 use crate::{
     ImportError,
     json::{self, Repairs},
@@ -37,8 +41,10 @@ pub(super) async fn store(step: &Step, stored: &mut Stored) -> Result<(), Import
         {
             continue;
         }
+        ag_failpoints::hit_of(WRITE, &["command"]);
         // The next number is the one it had.
         imports.raise_command_seq(&step.scope, command.seq - 1).await?;
+        ag_failpoints::hit_of(WRITE, &["command"]);
         match post(step, command).await {
             Ok(()) => stored.posted += 1,
             Err(CommandError::UnknownRun(run)) => {
@@ -64,6 +70,7 @@ async fn keep(
         commands,
         ..ImportBatch::default()
     };
+    ag_failpoints::hit_of(WRITE, &["commands"]);
     stored.rows += step.target.imports.import(&step.scope, batch).await?;
     Ok(())
 }

@@ -4,10 +4,10 @@
 //! of the old host. What the reference looks up in the ledger each time is worked out once: how often each node has
 //! planned an effect, the tool batch behind an approval, and what a crash left between the ledger and the state.
 
-use ag_effects::memory::evidence_row;
+use ag_effects::memory::recorded_row;
 use ag_engine::codec;
 use ag_kernel::{OpenEffect, PriorResult, RunAux};
-use ag_store::{MemoryRow, NewRun, Placement, Segment};
+use ag_store::{MemoryRow, NewRun, Placement, Segment, SpanEntry};
 use ag_types::{
     EffectKind, Object, RunHead, RunId, RunState, RunStatus, StepId, Timestamp, Wait, WaitReason,
 };
@@ -87,7 +87,7 @@ pub(super) struct Remarks {
     pub(super) garbled_until: bool,
     pub(super) traces: bool,
     /// Spans of memory, which are rows of their owner here.
-    pub(super) memory: Vec<MemoryRow>,
+    pub(super) spans: Vec<SpanEntry>,
 }
 
 /// The run with the rest of its ledger.
@@ -110,7 +110,7 @@ pub(super) fn run(
     let updated_at = time(&stored.updated_at).unwrap_or(created_at);
     let mut vars = stored.vars.unwrap_or_default();
     remarks.traces |= drop_traces(&mut vars);
-    remarks.memory = take_spans(&id.to_string(), &mut vars, updated_at);
+    remarks.spans = take_spans(&id.to_string(), &mut vars, updated_at);
     let moved = move_paths(&mut vars, around.paths);
     remarks.paths |= moved.is_some();
     let mut stored_wait = stored.waiting.map(Value::Object);
@@ -191,21 +191,34 @@ fn drop_traces(vars: &mut Object) -> bool {
 }
 
 /// Takes the spans out of the variables; this gateway shows them there as a view of the rows.
-fn take_spans(owner: &str, vars: &mut Object, now: Timestamp) -> Vec<MemoryRow> {
+fn take_spans(owner: &str, vars: &mut Object, now: Timestamp) -> Vec<SpanEntry> {
     let runtime = vars.get_mut("_runtime").and_then(Value::as_object_mut);
     match runtime.and_then(|runtime| runtime.shift_remove("memory_spans")) {
-        Some(Value::Array(items)) => spans(owner, items, now).collect(),
+        Some(Value::Array(items)) => spans(owner, items, vars, now),
         _ => Vec::new(),
     }
 }
 
-/// Rows for the spans of an owner.
-pub(super) fn spans(owner: &str, items: Vec<Value>, now: Timestamp) -> impl Iterator<Item = MemoryRow> {
-    items.into_iter().filter_map(move |span| {
-        let created = span.get("created_at").and_then(Value::as_str);
-        let created = created.and_then(|text| Timestamp::parse(text).ok());
-        evidence_row(owner, span, created.unwrap_or(now))
-    })
+/// Rows for the spans of an owner. What an archived conversation was about stands in the present one, in `vars`.
+pub(super) fn spans(owner: &str, items: Vec<Value>, vars: &Object, now: Timestamp) -> Vec<SpanEntry> {
+    let messages = vars
+        .get("context")
+        .and_then(|context| context.get("messages")?.as_array());
+    let summary = |id: &str| {
+        let is_it =
+            |message: &&Value| message.pointer("/metadata/message_id").and_then(Value::as_str) == Some(id);
+        messages?.iter().find(is_it)?.get("content")?.as_str()
+    };
+    let row = |span: Value| {
+        let text = |key: &str| span.get(key).and_then(Value::as_str);
+        let created = text("created_at").and_then(|text| Timestamp::parse(text).ok());
+        let about = text("summary_message_id").and_then(summary);
+        match recorded_row(owner, span, about, created.unwrap_or(now))? {
+            MemoryRow::Span(entry) => Some(entry),
+            MemoryRow::Assertion(_) => None,
+        }
+    };
+    items.into_iter().filter_map(row).collect()
 }
 
 /// A wait with all that the reference allows and ours does not: a due time that is no time never comes.
@@ -408,6 +421,33 @@ mod tests {
         assert!(remarks.traces && remarks.garbled_until);
         assert_eq!(&*run.columns.vars, r#"{"_runtime":{"model":"m"},"x":1}"#);
         assert_eq!((run.last_seq, run.columns.wait_until), (4, None));
+    }
+
+    #[test]
+    fn spans_in_variables_become_rows_of_the_run() {
+        let mut run = stored("waiting", wait("user:x", Value::Null));
+        let span = json!({"kind": "memory_note", "artifact_id": "ab", "created_at": "2026-01-01T00:00:01+00:00",
+            "note_preview": "teal", "tags": {"topic": "colour"}});
+        let archived =
+            json!({"kind": "conversation_span", "artifact_id": "cd", "summary_message_id": "msg_1"});
+        run["vars"]["_runtime"]["memory_spans"] = json!([span, "no span", archived]);
+        run["vars"]["context"] = json!({"messages": [
+            {"role": "user", "content": "hello"},
+            {"role": "system", "content": "they talked", "metadata": {"message_id": "msg_1"}},
+        ]});
+        let (run, _, remarks) = converted(&run, &[]);
+        assert!(!run.columns.vars.contains("memory_spans"));
+        assert_eq!(remarks.spans.len(), 2);
+        let body: Value = serde_json::from_str(&remarks.spans[1].body).expect("object");
+        assert_eq!(
+            body["text"], "they talked",
+            "searched for and shown with the span"
+        );
+        let row = &remarks.spans[0];
+        assert_eq!((row.owner_id.as_str(), row.span_id.as_str()), (RUN, "ab"));
+        assert_eq!(row.created_at.to_string(), "2026-01-01T00:00:01+00:00");
+        let body: Value = serde_json::from_str(&row.body).expect("object");
+        assert_eq!(body["record"], span);
     }
 
     #[test]

@@ -1,13 +1,15 @@
-//! Editor documents, schedules' flows, deprecations, model defaults and connections of a plane.
+//! Editor documents, schedules' flows, deprecations and model defaults of a plane; its connections are in
+//! [`profiles`].
 
 use std::path::Path;
 
 use ag_effects::routes::Route;
 use ag_store::{Document, DocumentKind};
 use ag_types::Timestamp;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::{report::Report, source};
+use super::{profiles, report::Report, source};
 use crate::{
     ImportError,
     json::{self, Repairs},
@@ -18,6 +20,8 @@ use crate::{
 pub(super) struct FoundDocument {
     pub(super) kind: DocumentKind,
     pub(super) document: Document,
+    /// The key of a connection, in the clear: it is encrypted when the document is stored.
+    pub(super) key: Option<SecretString>,
 }
 
 impl FoundDocument {
@@ -78,11 +82,24 @@ pub(super) fn find(
     for settings in [Some(own.as_path()), user_settings].into_iter().flatten() {
         defaults(settings, report, &mut found)?;
     }
-    profiles(data, report, &mut found)?;
+    profiles::find(data, report, &mut found)?;
     Ok(found)
 }
 
-fn push(found: &mut Vec<FoundDocument>, kind: DocumentKind, id: String, body: &Value, at: Option<Timestamp>) {
+/// What a connection lacks on a gateway that cannot encrypt.
+pub(super) fn without_key(id: &str) -> String {
+    format!(
+        "connection '{id}' comes without its key: set ABSTRACTGATEWAY_ENCRYPTION_KEYS before the import, or enter it again"
+    )
+}
+
+pub(super) fn push(
+    found: &mut Vec<FoundDocument>,
+    kind: DocumentKind,
+    id: String,
+    body: &Value,
+    at: Option<Timestamp>,
+) {
     // What came first is nearer to the plane.
     let known = found
         .iter()
@@ -95,12 +112,13 @@ fn push(found: &mut Vec<FoundDocument>, kind: DocumentKind, id: String, body: &V
                 body: body.to_string(),
                 updated_at: at.unwrap_or(Timestamp::from_micros(0)),
             },
+            key: None,
         });
     }
 }
 
 /// A JSON object in a file; nothing if it is absent, or unreadable (then there is a warning).
-fn load(path: &Path, report: &mut Report) -> Result<Option<Value>, ImportError> {
+pub(super) fn load(path: &Path, report: &mut Report) -> Result<Option<Value>, ImportError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -160,51 +178,6 @@ fn defaults(path: &Path, report: &mut Report, found: &mut Vec<FoundDocument>) ->
         let route = Route::from_value(route);
         let body = serde_json::to_value(&route).unwrap_or_default();
         push(found, DocumentKind::CapabilityDefault, key.clone(), &body, None);
-    }
-    Ok(())
-}
-
-/// Connections come without their keys: nothing here may write down a secret in the clear.
-fn profiles(data: &Path, report: &mut Report, found: &mut Vec<FoundDocument>) -> Result<(), ImportError> {
-    let Some(file) = load(&data.join("config/provider_endpoint_profiles.json"), report)? else {
-        return Ok(());
-    };
-    let listed = file.get("profiles");
-    let items: Vec<&Value> = match listed {
-        Some(Value::Object(map)) => map.values().collect(),
-        Some(Value::Array(items)) => items.iter().collect(),
-        _ => Vec::new(),
-    };
-    for item in items {
-        let text = |key: &str| {
-            item.get(key)
-                .and_then(Value::as_str)
-                .filter(|text| !text.is_empty())
-        };
-        let (Some(id), Some(family)) = (text("id"), text("provider_family")) else {
-            report.warn("a provider connection without id or family is left out");
-            continue;
-        };
-        if text("api_key").is_some() {
-            report.warn(format!("connection '{id}' comes without its key: enter it again"));
-        }
-        let created = text("created_at").unwrap_or_default();
-        let body = json!({
-            "id": id, "display_name": text("display_name").unwrap_or(id),
-            "description": text("description").unwrap_or_default(), "provider_family": family,
-            "base_url": text("base_url"), "scope": text("scope").filter(|scope| *scope == "gateway").unwrap_or("user"),
-            "capabilities": item.get("capabilities").filter(|list| list.is_array()).cloned().unwrap_or_else(|| json!([])),
-            "allowed_models": item.get("allowed_models").filter(|list| list.is_array()).cloned().unwrap_or_else(|| json!([])),
-            "enabled": item.get("enabled").and_then(Value::as_bool).unwrap_or(true),
-            "created_at": created, "updated_at": text("updated_at").unwrap_or(created),
-        });
-        push(
-            found,
-            DocumentKind::EndpointProfile,
-            id.to_owned(),
-            &body,
-            Timestamp::parse(created).ok(),
-        );
     }
     Ok(())
 }

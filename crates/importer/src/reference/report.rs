@@ -150,7 +150,8 @@ impl fmt::Display for Report {
             writeln!(
                 f,
                 "stored: {} runs with {} records, {} commands, {} artifacts ({} blobs), {} documents, {} bundles, \
-                {} memory owners, {} workspaces; {} live runs go on, {} commands were handed over",
+                {} memory owners with {} spans, {} statements, {} workspaces; {} live runs go on, {} commands were \
+                handed over",
                 rows.runs,
                 stored.records,
                 rows.commands,
@@ -159,6 +160,8 @@ impl fmt::Display for Report {
                 rows.documents,
                 stored.bundles,
                 rows.owners,
+                rows.spans,
+                rows.statements,
                 stored.workspaces,
                 stored.live,
                 stored.posted

@@ -6,7 +6,7 @@ use ag_types::RunId;
 use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{
-    apply::Step,
+    apply::{Step, WRITE},
     convert::{self, Remarks, Surroundings},
     digest::Digest,
     flows::Executes,
@@ -57,6 +57,7 @@ pub(super) async fn store(step: &Step, report: &mut Report, stored: &mut Stored)
     };
     let mut failed = None;
     while let Some(batch) = batches.recv().await {
+        ag_failpoints::hit_of(WRITE, &["runs"]);
         match step.target.imports.import(&step.scope, batch).await {
             Ok(counts) => stored.rows += counts,
             Err(error) => {
@@ -190,7 +191,7 @@ impl Reader<'_> {
                 }
                 self.learnt.records += digest.records.unsigned_abs();
                 self.bytes += converted.columns.vars.len() + weight(&converted.segments);
-                self.batch.memory.append(&mut remarks.memory);
+                self.batch.spans.append(&mut remarks.spans);
                 self.batch.runs.push(converted);
                 if self.bytes > BATCH_BYTES || self.batch.runs.len() >= BATCH_RUNS {
                     self.flush()?;

@@ -7,7 +7,7 @@ use ag_store::{ImportWake, MailKind, RunRow};
 use ag_types::{RunId, RunStatus};
 use serde_json::{Value, json};
 
-use super::apply::Step;
+use super::apply::{Step, WRITE};
 use crate::ImportError;
 
 /// Runs in one transaction.
@@ -29,6 +29,7 @@ pub(super) async fn heads(step: &Step) -> Result<u64, ImportError> {
     let mut made = 0;
     for chunk in live(step).chunks(CHUNK) {
         let heads: Vec<(RunId, Arc<str>)> = chunk.iter().map(|run| (*run, pool.clone())).collect();
+        ag_failpoints::hit_of(WRITE, &["heads"]);
         made += step.target.imports.import_heads(&step.scope, &heads).await?;
     }
     Ok(made)
@@ -59,6 +60,7 @@ pub(super) async fn set_off(step: &Step) -> Result<(), ImportError> {
             }
         }
         if !wakes.is_empty() {
+            ag_failpoints::hit_of(WRITE, &["wakes"]);
             step.target.imports.import_wakes(&step.scope, &wakes).await?;
         }
     }

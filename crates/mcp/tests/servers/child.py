@@ -12,6 +12,7 @@ TOOLS = [
     {"name": "hidden", "description": "Not offered", "inputSchema": {"type": "object"}},
     {"name": "sleep", "description": "Never answers", "inputSchema": {"type": "object"}},
     {"name": "die", "description": "Ends the server", "inputSchema": {"type": "object"}},
+    {"name": "draw", "description": "A picture", "inputSchema": {"type": "object"}},
     {"name": "big", "description": "Too much", "inputSchema": {"type": "object"}},
 ]
 
@@ -37,6 +38,9 @@ def call(message):
         os._exit(3)
     if name == "big":
         return text(message, "x" * 3_000_000)
+    if name == "draw":
+        return answer(message, {"content": [{"type": "text", "text": "here"},
+                                            {"type": "image", "data": "iVBORw==", "mimeType": "image/png"}]})
     if name == "sleep":
         return None
     sys.stdout.write(json.dumps({"jsonrpc": "2.0", "id": message["id"],

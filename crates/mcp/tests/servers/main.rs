@@ -73,7 +73,7 @@ fn error(result: &ToolResult) -> &str {
 async fn a_child_process() {
     let dir = tempfile::tempdir().expect("folder");
     let ctx = context(dir.path());
-    let tools = json!({"tools": ["echo", "env", "die", "big"], "autoApprove": ["echo"]});
+    let tools = json!({"tools": ["echo", "env", "die", "big", "draw"], "autoApprove": ["echo"]});
     let servers = servers(&json!({"local": child(&tools)}));
     let toolbox = toolbox(&servers);
     assert_eq!(toolbox.auto_approved(), ["mcp::local::echo"]);
@@ -81,18 +81,19 @@ async fn a_child_process() {
         toolbox.sourced().is_empty(),
         "nothing is known before the first look"
     );
-    assert_eq!(servers[0].refresh().await, Ok(4));
+    assert_eq!(servers[0].refresh().await, Ok(5));
     let names: Vec<String> = toolbox.sourced().into_iter().map(|tool| tool.name).collect();
     assert_eq!(
         names,
         [
             "mcp::local::big",
             "mcp::local::die",
+            "mcp::local::draw",
             "mcp::local::echo",
             "mcp::local::env"
         ]
     );
-    let item = toolbox.sourced()[2].discovery();
+    let item = toolbox.sourced()[3].discovery();
     assert_eq!(item["toolset"], "mcp:local");
     assert_eq!(
         item["parameters"]["times"],
@@ -107,6 +108,12 @@ async fn a_child_process() {
     )
     .await;
     assert_eq!((result.success, text(&result)), (true, "hihi"));
+    let result = call(&toolbox, "mcp::local::draw", json!({}), &ctx).await;
+    assert_eq!(text(&result), "here\n[image image/png, 6 bytes]");
+    assert_eq!(
+        (result.media[0].content_type.as_str(), &result.media[0].data[..]),
+        ("image/png", &b"\x89PNG"[..])
+    );
     let result = call(&toolbox, "mcp::local::echo", json!({}), &ctx).await;
     assert_eq!(error(&result), "text is missing");
     // The service's own environment stays here.

@@ -6,7 +6,7 @@ use ag_types::{RunKey, SessionId};
 use tokio::time::{Instant, timeout};
 
 use super::{LIMIT, key};
-use crate::{Bell, Control, WakeUps};
+use crate::{Bell, Control, Hint, WakeUps};
 
 /// A ring may take so long at most, whether or not anybody takes it.
 const NO_WAIT: Duration = Duration::from_millis(500);
@@ -85,8 +85,8 @@ async fn an_abandoned_call_loses_nothing(a: &dyn Bell, b: &dyn Bell) {
         let patience = Duration::from_millis(1 + missing.len() as u64 % 5);
         if let Ok(got) = timeout(patience, listener.next(2)).await {
             assert!(got.len() <= 2, "{} hints for 2 places", got.len());
-            for key in &got {
-                missing.remove(key);
+            for hint in &got {
+                missing.remove(&hint.key);
             }
         }
         assert!(Instant::now() < end, "{} hints were lost", missing.len());
@@ -157,7 +157,7 @@ pub async fn back(a: &dyn Bell, b: &dyn Bell, listener: &mut dyn WakeUps) -> Dur
             a.ring("default", &[key(77)]).await;
             a.control(SessionId(8_001), Control::Drain).await;
             if let Ok(got) = timeout(Duration::from_millis(50), listener.next(8)).await
-                && got.contains(&key(77))
+                && got.iter().any(|hint| hint.key == key(77))
             {
                 break;
             }
@@ -187,7 +187,7 @@ async fn collect(listeners: &mut [&mut dyn WakeUps], keys: &[RunKey], max: usize
                 continue;
             };
             assert!(got.len() <= max, "{} hints for {max} places", got.len());
-            for key in got {
+            for Hint { key, .. } in got {
                 assert!(keys.contains(&key), "a hint that nobody gave: {key:?}");
                 missing.remove(&key);
                 count += 1;

@@ -14,6 +14,8 @@ use async_nats::{
     connection::State,
     jetstream::{self, Context, consumer::PullConsumer},
 };
+use bytes::Bytes;
+use futures::StreamExt as _;
 use tokio::{sync::watch, time::timeout};
 
 use super::{NatsError, NatsOptions, wire};
@@ -105,6 +107,19 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// Waits until the broker has taken in what this connection has sent so far, a subscription for example: it answers
+    /// in order, so a message to ourselves comes after all that. Flushing says only that the bytes have left.
+    pub(super) async fn settle(&self) {
+        let inbox = self.client.new_inbox();
+        let echo = async {
+            let mut echo = self.client.subscribe(inbox.clone()).await.ok()?;
+            self.client.publish(inbox, Bytes::new()).await.ok()?;
+            echo.next().await
+        };
+        // Late is as good as never: what is missed is found by a beat.
+        let _ = timeout(REQUEST, echo).await;
+    }
+
     pub(super) async fn open(options: NatsOptions) -> Result<Self, NatsError> {
         let health = Arc::new(Health::new());
         let epoch = Arc::new(watch::Sender::new(0_u64));

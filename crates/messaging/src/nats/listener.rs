@@ -25,7 +25,7 @@ use super::{
     publisher::Publisher,
     wire,
 };
-use crate::{WakeUps, backoff::Backoff};
+use crate::{Hint, WakeUps, backoff::Backoff};
 
 /// How long a pull waits at the broker. Also how fast a forgotten one is noticed.
 const WAIT: Duration = Duration::from_secs(2);
@@ -48,7 +48,7 @@ pub(super) struct NatsWakeUps {
     retry_at: Instant,
     pull: Option<Pull>,
     /// Acknowledged and not yet handed out.
-    ready: VecDeque<RunKey>,
+    ready: VecDeque<Hint>,
     /// Hints may have been lost, and the last call said so.
     absent: bool,
     backoff: Backoff,
@@ -211,13 +211,21 @@ impl NatsWakeUps {
         }
         let keys = wire::decode_wake(&message.payload);
         let size = keys.as_ref().map_or(1, |keys| keys.len().max(1));
+        let headers = message.headers.as_ref();
+        let trace: Option<Arc<str>> = headers
+            .and_then(|headers| headers.get(wire::TRACE_HEADER))
+            .map(|trace| trace.as_str().into());
         if let Some(keys) = &keys {
             WAKEUPS.with(["received"]).increment(keys.len() as u64);
             let (mine, rest) = keys.split_at(keys.len().min(room));
-            self.ready.extend(mine);
+            let hint = |key: &RunKey| Hint {
+                key: *key,
+                trace: trace.clone(),
+            };
+            self.ready.extend(mine.iter().map(hint));
             // What exceeds the demand is for others with room, in pieces like the one taken here.
             if !rest.is_empty() {
-                self.publisher.wake(&self.pool, rest, mine.len());
+                self.publisher.wake(&self.pool, rest, mine.len(), trace);
             }
         }
         if !more {
@@ -261,7 +269,7 @@ impl NatsWakeUps {
 
 #[async_trait]
 impl WakeUps for NatsWakeUps {
-    async fn next(&mut self, max: usize) -> Vec<RunKey> {
+    async fn next(&mut self, max: usize) -> Vec<Hint> {
         let max = max.max(1);
         loop {
             // An abandoned call left these.

@@ -8,7 +8,10 @@ use std::{sync::Arc, time::Duration};
 
 use ag_telemetry::metrics::WAKEUPS;
 use ag_types::RunKey;
-use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::{
+    HeaderMap,
+    jetstream::context::{PublishError, PublishErrorKind},
+};
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
 use tokio::{
@@ -33,6 +36,17 @@ struct Outgoing {
     payload: Bytes,
     /// Runs it wakes; 0 for a control message, which needs no stream.
     runs: u64,
+    /// Trace context of whoever rang.
+    trace: Option<Arc<str>>,
+}
+
+impl Outgoing {
+    fn headers(&self) -> Option<HeaderMap> {
+        let trace = self.trace.as_deref()?;
+        let mut headers = HeaderMap::new();
+        headers.insert(wire::TRACE_HEADER, trace);
+        Some(headers)
+    }
 }
 
 /// The queue's entrance.
@@ -59,13 +73,20 @@ impl Publisher {
     }
 
     /// Announces runs in messages of at most `per_message` keys. Returns whether all found a place in the queue.
-    pub(super) fn wake(&self, pool: &str, runs: &[RunKey], per_message: usize) -> bool {
+    pub(super) fn wake(
+        &self,
+        pool: &str,
+        runs: &[RunKey],
+        per_message: usize,
+        trace: Option<Arc<str>>,
+    ) -> bool {
         let mut all = true;
         for keys in runs.chunks(per_message.clamp(1, wire::MAX_KEYS)) {
             let message = Outgoing {
                 subject: wire::wake_subject(pool, &keys[0]),
                 payload: wire::encode_wake(keys),
                 runs: keys.len() as u64,
+                trace: trace.clone(),
             };
             all &= self.put(message);
         }
@@ -77,6 +98,7 @@ impl Publisher {
             subject,
             payload,
             runs: 0,
+            trace: None,
         });
     }
 
@@ -161,7 +183,16 @@ impl Task {
     }
 
     async fn send(&mut self, message: Outgoing) {
-        let publish = self.link.client.publish(message.subject, message.payload);
+        let (client, headers) = (&self.link.client, message.headers());
+        let publish = async {
+            match headers {
+                Some(headers) => {
+                    let sent = client.publish_with_headers(message.subject, headers, message.payload);
+                    sent.await
+                }
+                None => client.publish(message.subject, message.payload).await,
+            }
+        };
         match timeout(REQUEST, publish).await {
             Ok(Ok(())) => WAKEUPS.with(["sent"]).increment(message.runs),
             Ok(Err(_)) | Err(_) => {
@@ -207,7 +238,15 @@ impl Task {
 async fn acknowledged(link: Arc<Link>, message: Outgoing) -> (Outgoing, Result<(), PublishError>) {
     let sent = message.clone();
     let result = async {
-        let ack = link.jetstream.publish(sent.subject, sent.payload).await?;
+        let ack = match sent.headers() {
+            Some(headers) => {
+                let publish = link
+                    .jetstream
+                    .publish_with_headers(sent.subject, headers, sent.payload);
+                publish.await?
+            }
+            None => link.jetstream.publish(sent.subject, sent.payload).await?,
+        };
         ack.await.map(drop)
     };
     let result = result.await;

@@ -12,6 +12,8 @@ use crate::Control;
 
 /// Most keys of one message.
 pub(super) const MAX_KEYS: usize = 64;
+/// Header of a wake-up that carries trace context. Who does not know it loses nothing.
+pub(super) const TRACE_HEADER: &str = "traceparent";
 /// Subjects of all wake-ups.
 pub(super) const WAKE_SUBJECTS: &str = "wake.>";
 /// Subjects per pool, so that a later version can give each its own stream.

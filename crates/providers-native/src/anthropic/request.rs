@@ -38,7 +38,9 @@ pub(super) fn body(
         .filter(|tokens| *tokens > 0)
         .or((caps.max_output_tokens > 0).then_some(caps.max_output_tokens))
         .unwrap_or(DEFAULT_MAX_TOKENS);
-    let mut turns = turns::turns(&req.messages)?;
+    let mut reasoning = Object::new();
+    let mode = apply(caps, req, max_tokens, &mut reasoning, &mut warnings);
+    let mut turns = turns::turns(&req.messages, mode)?;
     let extract = req.response_schema.as_ref().map(extract_name);
     if let Some(name) = &extract {
         ask_for(name, &mut turns);
@@ -58,7 +60,7 @@ pub(super) fn body(
         };
         body.insert("system".to_owned(), system);
     }
-    let mode = apply(caps, req, max_tokens, &mut body, &mut warnings);
+    body.extend(reasoning);
     if allows_sampling(mode) {
         body.insert(
             "temperature".to_owned(),
@@ -372,5 +374,43 @@ mod tests {
             sent.get("tool_choice").is_none() && warnings.len() == 1,
             "{warnings:?}"
         );
+    }
+
+    /// A tool loop goes on reasoning if it began so; one that did not is not interrupted.
+    #[test]
+    fn reasoning_across_tool_calls() {
+        let asks = |blocks: &[Value]| ChatMessage {
+            tool_calls: vec![ag_providers::ToolCall::from_wire(
+                Some("t".to_owned()),
+                "f".to_owned(),
+                json!({}),
+            )],
+            thinking_blocks: blocks.to_vec(),
+            ..ChatMessage::assistant("")
+        };
+        let block = json!({"type": "thinking", "thinking": "hm", "signature": "s"});
+        let with = || vec![asks(std::slice::from_ref(&block)), ChatMessage::tool("t", "r")];
+        let without = || vec![asks(&[]), ChatMessage::tool("t", "r")];
+        let cases = [
+            (with(), true),
+            (without(), false),
+            ([with(), without()].concat(), true),
+            ([without(), with()].concat(), false),
+            ([without(), vec![ChatMessage::user("and?")]].concat(), true),
+            (
+                [without(), vec![ChatMessage::user("and?")], with()].concat(),
+                true,
+            ),
+        ];
+        for (n, (turns, reasons)) in cases.into_iter().enumerate() {
+            let mut req = request();
+            req.params.max_output_tokens = Some(9000);
+            req.thinking = Some(Thinking::High);
+            req.messages.extend(turns);
+            let (sent, warnings) = built(&req);
+            assert_eq!(sent.get("thinking").is_some(), reasons, "{n} {warnings:?}");
+            let kept = sent["messages"].to_string().contains("signature");
+            assert!(!kept || reasons, "{n}: {sent}");
+        }
     }
 }

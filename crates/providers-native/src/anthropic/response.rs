@@ -29,7 +29,11 @@ pub(super) fn reply(
         let field = |key: &str| block.get(key).and_then(Value::as_str).unwrap_or_default();
         match field("type") {
             "text" => text.push_str(field("text")),
-            "thinking" => thought.push_str(field("thinking")),
+            "thinking" => {
+                thought.push_str(field("thinking"));
+                reply.thinking_blocks.push(block.clone());
+            }
+            "redacted_thinking" => reply.thinking_blocks.push(block.clone()),
             "tool_use" => {
                 let input = block.get("input").cloned().unwrap_or_default();
                 if extract == Some(field("name")) {
@@ -40,7 +44,7 @@ pub(super) fn reply(
                 let call = ToolCall::from_wire(id, field("name").to_owned(), input);
                 reply.tool_calls.push(call);
             }
-            // Redacted reasoning, blocks of server-side tools, whatever comes next.
+            // Blocks of server-side tools, whatever comes next.
             _ => {}
         }
     }
@@ -143,6 +147,13 @@ mod tests {
             (Some("let me"), Some("hm"), Some("tool_use"))
         );
         assert_eq!(reply.tool_calls[0].id.as_deref(), Some("tu"));
+        assert_eq!(
+            reply.thinking_blocks,
+            [
+                json!({"type":"thinking","thinking":"hm","signature":"s"}),
+                json!({"type":"redacted_thinking","data":"d"})
+            ]
+        );
         // Recorded on the reference.
         assert_eq!(
             reply.usage.expect("usage").to_value(),

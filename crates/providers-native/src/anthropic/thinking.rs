@@ -40,9 +40,9 @@ pub(super) fn apply(
     if req.response_schema.is_some() {
         return ignore("it cannot be combined with a schema");
     }
-    if continues_tool_use(req) {
-        // The protocol wants the reasoning of the interrupted turn back, which no conversation here carries.
-        return ignore("the turn continues after tool calls");
+    if continues_without_reasoning(req) {
+        // The protocol wants the reasoning of the interrupted turn back.
+        return ignore("the turn began without it");
     }
     if caps.thinking_control_mode.as_deref() == Some("effort") {
         body.insert("thinking".to_owned(), json!({ "type": "adaptive" }));
@@ -83,11 +83,16 @@ fn effort(caps: &ModelCapabilities, level: Thinking) -> Option<&'static str> {
     }
 }
 
-/// Whether the last thing said is a tool's answer.
-fn continues_tool_use(req: &ChatRequest) -> bool {
-    req.messages
-        .last()
-        .is_some_and(|message| message.role == Role::Tool)
+/// Whether the last thing said is a tool's answer, and the turn that this belongs to did not begin with reasoning: it
+/// was another model's, or reasoning was off then. A turn reaches back to what the user said last; calls later in it
+/// need no reasoning of their own.
+fn continues_without_reasoning(req: &ChatRequest) -> bool {
+    let messages = req.messages.iter().filter(|message| message.role != Role::System);
+    let turn = messages.rev().take_while(|message| message.role != Role::User);
+    let turn: Vec<_> = turn.collect();
+    let continues = turn.first().is_some_and(|last| last.role == Role::Tool);
+    let first = turn.iter().rev().find(|message| message.role == Role::Assistant);
+    continues && first.is_none_or(|first| first.thinking_blocks.is_empty())
 }
 
 /// Whether sampling parameters may be sent.

@@ -7,6 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::thinking::Mode;
+
 /// All system texts, in order.
 pub(super) fn system(messages: &[ChatMessage]) -> String {
     let texts = messages
@@ -17,11 +19,12 @@ pub(super) fn system(messages: &[ChatMessage]) -> String {
     texts.collect::<Vec<_>>().join("\n\n")
 }
 
-/// The turns. A conversation without a user's turn at its beginning gets one.
+/// The turns. A conversation without a user's turn at its beginning gets one. `mode` says whether the model reasons:
+/// then, and only then, the reasoning of earlier turns goes back with their calls.
 ///
 /// # Errors
 /// Content that the protocol cannot carry.
-pub(super) fn turns(messages: &[ChatMessage]) -> Result<Vec<Value>, ProviderError> {
+pub(super) fn turns(messages: &[ChatMessage], mode: Mode) -> Result<Vec<Value>, ProviderError> {
     let mut turns: Vec<Value> = Vec::with_capacity(messages.len() + 1);
     let mut rest: VecDeque<&ChatMessage> = messages
         .iter()
@@ -41,7 +44,10 @@ pub(super) fn turns(messages: &[ChatMessage]) -> Result<Vec<Value>, ProviderErro
                 while let Some(result) = rest.pop_front_if(|next| next.role == Role::Tool) {
                     results.push(result);
                 }
-                let (asked, answered) = exchange(message, &results)?;
+                let (mut asked, answered) = exchange(message, &results)?;
+                if mode == Mode::Reasons {
+                    asked.splice(0..0, message.thinking_blocks.iter().cloned());
+                }
                 turns.push(json!({ "role": "assistant", "content": asked }));
                 turns.push(json!({ "role": "user", "content": answered }));
             }
@@ -237,7 +243,7 @@ mod tests {
             ChatMessage::user("and?"),
         ];
         assert_eq!(
-            turns(&messages).expect("turns"),
+            turns(&messages, Mode::Quiet).expect("turns"),
             [
                 json!({"role": "user", "content": "q"}),
                 json!({"role": "assistant", "content": [
@@ -259,7 +265,7 @@ mod tests {
             ChatMessage::new(Role::Tool, "one"),
         ];
         assert_eq!(
-            turns(&messages).expect("turns"),
+            turns(&messages, Mode::Quiet).expect("turns"),
             [
                 json!({"role": "user", "content": "[TOOL RESULT gone]: late"}),
                 json!({"role": "assistant", "content": [
@@ -271,11 +277,36 @@ mod tests {
             ]
         );
         assert_eq!(
-            turns(&[ChatMessage::assistant("a"), ChatMessage::assistant(" ")]).expect("turns"),
+            turns(
+                &[ChatMessage::assistant("a"), ChatMessage::assistant(" ")],
+                Mode::Quiet
+            )
+            .expect("turns"),
             [
                 json!({"role": "user", "content": "Continue."}),
                 json!({"role": "assistant", "content": "a"})
             ]
         );
+    }
+
+    /// The protocol refuses a turn with calls whose reasoning is gone or changed, as long as the model reasons.
+    #[test]
+    fn reasoning_goes_back_before_its_calls() {
+        let blocks = vec![
+            json!({"type": "thinking", "thinking": "hm", "signature": "s"}),
+            json!({"type": "redacted_thinking", "data": "d"}),
+        ];
+        let messages = [
+            ChatMessage::user("q"),
+            ChatMessage {
+                thinking_blocks: blocks.clone(),
+                ..asks(vec![call(Some("a"), "f")])
+            },
+            ChatMessage::tool("a", "one"),
+        ];
+        let call = json!({"type": "tool_use", "id": "a", "name": "f", "input": {"x": 1}});
+        let asked = |mode| turns(&messages, mode).expect("turns")[1]["content"].clone();
+        assert_eq!(asked(Mode::Reasons), json!([blocks[0], blocks[1], call]));
+        assert_eq!(asked(Mode::Quiet), json!([call]));
     }
 }

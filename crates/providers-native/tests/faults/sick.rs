@@ -10,7 +10,7 @@ use ag_providers::{CapabilityTable, EndpointOrigin, ProviderClient, ProviderDire
 use ag_providers_http::testkit::{Reply, Server};
 use ag_providers_http::{EnvironmentDirectory, HttpProviders, HttpSettings, ProviderSettings};
 use ag_providers_native::{AnthropicWire, OllamaWire};
-use ag_providers_openai::OpenAiWire;
+use ag_providers_openai::{AbstractCoreWire, OpenAiWire};
 use async_trait::async_trait;
 use serde_json::json;
 
@@ -22,7 +22,7 @@ pub(crate) struct Wire {
     pub(crate) stream_type: &'static str,
 }
 
-pub(crate) const WIRES: [Wire; 3] = [
+pub(crate) const WIRES: [Wire; 4] = [
     Wire {
         name: "vllm",
         model: "gpt-4o-mini",
@@ -38,7 +38,15 @@ pub(crate) const WIRES: [Wire; 3] = [
         model: "qwen3:4b",
         stream_type: "application/x-ndjson",
     },
+    // Another service in between.
+    Wire {
+        name: SPLIT,
+        model: "gpt-4o-mini",
+        stream_type: "text/event-stream",
+    },
 ];
+
+const SPLIT: &str = "split";
 
 impl Wire {
     /// A whole answer.
@@ -121,12 +129,16 @@ impl Rig {
         };
         change(&mut settings);
         let server = Server::start(None, replies).await;
-        let vars = HashMap::from([
+        let mut vars = HashMap::from([
             ("VLLM_BASE_URL", server.base.as_str()),
             ("ANTHROPIC_BASE_URL", server.root.as_str()),
             ("ANTHROPIC_API_KEY", "k"),
             ("OLLAMA_HOST", server.root.as_str()),
         ]);
+        let split = wire.name == SPLIT;
+        if split {
+            vars.insert("ABSTRACTCORE_SERVER_BASE_URL", server.root.as_str());
+        }
         let env = ProviderSettings::from_lookup(|name| vars.get(name).map(|value| (*value).to_owned()));
         let http = HttpSettings {
             max_response_bytes: settings.limit,
@@ -142,11 +154,13 @@ impl Rig {
             .with_pause(pauses.clone())
             .with_wire(Arc::new(OpenAiWire::default()))
             .with_wire(Arc::new(AnthropicWire))
-            .with_wire(Arc::new(OllamaWire));
+            .with_wire(Arc::new(OllamaWire))
+            .with_wire(Arc::new(AbstractCoreWire))
+            .with_split(env.split().cloned());
         let directory = EnvironmentDirectory::new(env.with_timeout(settings.timeout), Arc::new(providers));
         let query = ProviderQuery {
             origin: EndpointOrigin::Operator,
-            ..ProviderQuery::new("plane", wire.name)
+            ..ProviderQuery::new("plane", if split { "vllm" } else { wire.name })
         };
         let client = directory.resolve(query).await.expect("endpoint");
         Self {

@@ -27,7 +27,7 @@ macro_rules! sql {
 }
 
 /// In order. Functions belong to the migration that introduces them.
-pub(super) const MIGRATIONS: [Migration; 3] = [
+pub(super) const MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "0001_initial",
@@ -58,6 +58,16 @@ pub(super) const MIGRATIONS: [Migration; 3] = [
             sql!("functions/grant_roles_v1.sql"),
             sql!("0003_row_security.sql"),
         ],
+    },
+    Migration {
+        version: 4,
+        name: "0004_bundle_references",
+        parts: &[sql!("0004_bundle_references.sql")],
+    },
+    Migration {
+        version: 5,
+        name: "0005_plane_checks",
+        parts: &[sql!("0005_plane_checks.sql")],
     },
 ];
 

@@ -30,9 +30,11 @@ const OF_SESSION: [&str; 3] = [
 ];
 
 /// The runs of the plane are read whole; see the port.
+/// One look per blob: a bundle may have millions of runs.
 const BLOBS_IN_USE: &str = tenant!(
-    "SELECT a.blob_id FROM artifacts a WHERE a.plane_id = s.plane AND a.blob_id = ANY ($2) \
-     UNION SELECT r.bundle_sha256 FROM runs r WHERE r.plane_id = s.plane AND r.bundle_sha256 = ANY ($2)"
+    "SELECT k.id FROM unnest($2::text[]) k(id) WHERE \
+     EXISTS (SELECT FROM artifacts a WHERE a.plane_id = s.plane AND a.blob_id = k.id OFFSET 0) \
+     OR EXISTS (SELECT FROM runs r WHERE r.plane_id = s.plane AND r.bundle_sha256 = k.id OFFSET 0)"
 );
 
 #[async_trait]

@@ -1,9 +1,10 @@
 //! Ready work and the beat: what a runner finds without bells. Both are read-only statements.
 
-use ag_store::{Beat, CandidateQuery, Result};
+use ag_store::{Beat, CandidateQuery, Result, Woken};
 use ag_types::{RunKey, SessionId};
+use uuid::Uuid;
 
-use super::limit;
+use super::{limit, woken};
 use crate::{rows::Cursor, store::PostgresStore};
 
 /// A loose scan finds at most 64 planes with ready work, those after the rotating start first; then the first run of
@@ -44,7 +45,19 @@ pub(super) const BEAT: &str = "WITH RECURSIVE n AS MATERIALIZED (SELECT coalesce
      (SELECT min(ready_at) FROM (SELECT ready_at FROM busy LIMIT 256) o), c.run_id, c.plane_id \
      FROM n LEFT JOIN run_heads c ON c.owner = $1 AND c.preempt_at IS NOT NULL ORDER BY c.run_id, c.plane_id";
 
+pub(super) const READY_AMONG: &str = "SELECT k.run, k.plane, h.pool \
+     FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY k(run, plane, o) \
+     CROSS JOIN LATERAL (SELECT d.pool FROM run_heads d WHERE d.run_id = k.run AND d.plane_id = k.plane \
+      AND coalesce(d.owner, -1) = -1 AND coalesce(d.ready_at, 'infinity') < 'infinity' OFFSET 0) h ORDER BY k.o";
+
 impl PostgresStore {
+    pub(super) async fn ready_of(&self, keys: &[RunKey]) -> Result<Vec<Woken>> {
+        let runs: Vec<Uuid> = keys.iter().map(|key| key.run.0).collect();
+        let planes: Vec<i32> = keys.iter().map(|key| key.plane.0).collect();
+        let query = sqlx::query(READY_AMONG).bind(runs).bind(planes);
+        woken(&self.database.read(query).await?)
+    }
+
     pub(super) async fn ready_runs(&self, query: &CandidateQuery) -> Result<Vec<RunKey>> {
         let query = sqlx::query(CANDIDATES)
             .bind(&*query.pool)

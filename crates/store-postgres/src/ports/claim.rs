@@ -18,8 +18,10 @@ const DISOWN: &str = "UPDATE run_heads h SET owner = NULL, preempt_at = NULL, ep
      FROM unnest($3::uuid[], $4::int[]) k(run, plane) \
      WHERE h.run_id = k.run AND h.plane_id = k.plane AND coalesce(h.owner, -1) = $2";
 
-/// Attempts to give runs back after a lost answer; the lease ends later anyway.
-const DISOWN_ATTEMPTS: u32 = 10;
+/// Attempts to give runs back after a lost answer; runners find what is left themselves.
+const DISOWN_ATTEMPTS: u32 = 20;
+
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 impl PostgresStore {
     pub(super) async fn claim_ready(
@@ -36,7 +38,8 @@ impl PostgresStore {
         };
         match self.claims.send(job).await {
             Err(StoreError::Ambiguous(error)) => {
-                tokio::spawn(disown(self.database.clone(), session, keys.to_vec()));
+                // Before the session claims again: what it gets then must not be taken from it.
+                disown(self.database.clone(), session, keys.to_vec()).await;
                 Err(StoreError::Unavailable(error))
             }
             other => other,
@@ -62,10 +65,10 @@ pub(crate) async fn disown(database: Database, session: SessionId, keys: Vec<Run
                 Err(_) => {}
             }
         }
-        tokio::time::sleep(Duration::from_millis(200) * attempt).await;
+        tokio::time::sleep((Duration::from_millis(100) * attempt).min(LONGEST_PAUSE)).await;
     }
     tracing::warn!(
         runs = runs.len(),
-        "runs of a lost claim wait for the end of their session"
+        "runs of a lost claim are left to the runner, or to the end of its session"
     );
 }

@@ -51,6 +51,21 @@ impl RunStore for PostgresStore {
         self.release_run(session, key, epoch).await
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.held_runs", skip_all)]
+    async fn held_runs(&self, _: &SystemScope, session: SessionId) -> Result<Vec<(RunKey, i64)>> {
+        self.runs_of_session(session).await
+    }
+
+    #[tracing::instrument(level = "debug", name = "store.run.ready_among", skip_all)]
+    async fn ready_among(&self, _: &SystemScope, keys: &[RunKey]) -> Result<Vec<Woken>> {
+        self.ready_of(keys).await
+    }
+
+    #[tracing::instrument(level = "debug", name = "store.run.take_over", skip_all)]
+    async fn take_over(&self, scope: &TenantScope, runs: &[RunId]) -> Result<Vec<Woken>> {
+        self.take_over_ignored(scope, runs).await
+    }
+
     #[tracing::instrument(level = "debug", name = "store.run.commit", skip_all)]
     async fn commit(&self, _: &SystemScope, commit: Commit) -> Result<CommitOutcome> {
         self.commits.send(commit).await

@@ -4,7 +4,7 @@ use ag_store::{NewSession, Result, Woken};
 use ag_types::{RunKey, SessionId};
 
 use super::woken;
-use crate::store::PostgresStore;
+use crate::{rows::Cursor, store::PostgresStore};
 
 const OPEN: &str = "INSERT INTO runner_sessions (session_id, pool, node, expires_at) \
      VALUES ($1, $2, $3, coalesce($4, clock_timestamp()) + interval '15 seconds') ON CONFLICT DO NOTHING";
@@ -24,6 +24,8 @@ const RELEASE_ALL: &str = "WITH k AS MATERIALIZED (SELECT run_id, plane_id FROM 
 const RELEASE_ONE: &str = "UPDATE run_heads h SET owner = NULL, preempt_at = NULL, \
      ready_at = coalesce($5, clock_timestamp()) \
      WHERE h.run_id = $1 AND h.plane_id = $2 AND coalesce(h.owner, -1) = $3 AND h.epoch = $4";
+
+pub(super) const HELD: &str = "SELECT run_id, plane_id, epoch FROM run_heads WHERE owner = $1";
 
 impl PostgresStore {
     pub(super) async fn insert_session(&self, session: &NewSession) -> Result<()> {
@@ -52,6 +54,18 @@ impl PostgresStore {
             .bind(!clean);
         let done = self.database.write(query).await?;
         woken(&done.rows)
+    }
+
+    pub(super) async fn runs_of_session(&self, session: SessionId) -> Result<Vec<(RunKey, i64)>> {
+        let rows = self.database.read(sqlx::query(HELD).bind(session.0)).await?;
+        let held = rows.iter().map(|row| {
+            let mut cursor = Cursor::new(row);
+            Ok((cursor.key()?, cursor.long()?))
+        });
+        let mut held: Vec<_> = held.collect::<Result<_>>()?;
+        // Not by the statement: a plan could walk the index of all runs for it.
+        held.sort_unstable();
+        Ok(held)
     }
 
     pub(super) async fn release_run(&self, session: SessionId, key: RunKey, epoch: i64) -> Result<bool> {

@@ -3,6 +3,8 @@
 //! cannot take part in a deadlock.
 
 use ag_store::{Result, Sweep, Woken};
+use ag_types::{RunId, TenantScope};
+use uuid::Uuid;
 
 use super::woken;
 use crate::store::PostgresStore;
@@ -40,7 +42,26 @@ pub(super) const CANCELS: &str = "WITH k AS MATERIALIZED (SELECT ctid AS place F
      FROM k WHERE h.ctid = k.place RETURNING h.run_id, h.plane_id, h.pool) \
      SELECT run_id, plane_id, pool FROM woken ORDER BY run_id, plane_id";
 
+/// The same for some runs of one plane, by key. What is locked is being obeyed or taken over.
+pub(super) const TAKE_OVER: &str = "WITH k AS MATERIALIZED (SELECT h.place FROM unnest($2::uuid[]) r(run) \
+     CROSS JOIN LATERAL (SELECT d.ctid AS place FROM run_heads d WHERE d.run_id = r.run AND d.plane_id = $3 \
+      AND coalesce(d.preempt_at, 'infinity') < coalesce($1, clock_timestamp()) \
+      FOR UPDATE SKIP LOCKED) h), \
+     woken AS (UPDATE run_heads h SET owner = NULL, preempt_at = NULL, \
+     ready_at = coalesce(h.ready_at, $1, clock_timestamp()) \
+     FROM k WHERE h.ctid = k.place RETURNING h.run_id, h.plane_id, h.pool) \
+     SELECT run_id, plane_id, pool FROM woken ORDER BY run_id, plane_id";
+
 impl PostgresStore {
+    pub(super) async fn take_over_ignored(&self, scope: &TenantScope, runs: &[RunId]) -> Result<Vec<Woken>> {
+        let runs: Vec<Uuid> = runs.iter().map(|run| run.0).collect();
+        let query = sqlx::query(TAKE_OVER)
+            .bind(self.database.now())
+            .bind(runs)
+            .bind(scope.plane.0);
+        woken(&self.database.write_in(scope, query).await?.rows)
+    }
+
     pub(super) async fn reconcile(&self, sweep: Sweep) -> Result<Vec<Woken>> {
         match sweep {
             Sweep::Timers => self.take(TIMERS).await,

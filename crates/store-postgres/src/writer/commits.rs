@@ -1,6 +1,7 @@
 //! Commits.
 
 use ag_store::{Commit, CommitOutcome, Rest, Result, StoreError};
+use ag_telemetry::metrics::STALE_WRITES;
 use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
 
@@ -8,6 +9,7 @@ use super::{Kind, more::More};
 use crate::{
     arrays::{Letters, Segments, Statement, States, arrays, weight},
     stamp::Stamp,
+    store::Database,
 };
 
 pub(crate) const CALL: &str = "SELECT o_ix, o_outcome, o_mail_in FROM commit_runs_v1($1, $2, $3, $4, $5, $6, $7, $8, \
@@ -31,6 +33,13 @@ impl Kind for Commits {
 
     fn weight(job: &Commit) -> usize {
         weight(&job.columns, &job.segments, &job.mail, &job.children)
+    }
+
+    /// Who has lost its run stops waiting for the answers about it; that they were refusals is counted all the same.
+    fn undelivered(_: &Database, _: &Commit, answer: CommitOutcome) {
+        if matches!(answer, CommitOutcome::Lost) {
+            STALE_WRITES.with([]).increment(1);
+        }
     }
 
     fn statement(now: Option<Stamp>, jobs: &[Commit]) -> sqlx::Result<Statement<'static>> {

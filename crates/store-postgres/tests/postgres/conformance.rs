@@ -1,8 +1,6 @@
 //! The Postgres store keeps the promises of the ports.
 
-use std::sync::Arc;
-
-use ag_store::{Store, conformance};
+use ag_store::conformance;
 use ag_store_postgres::{PostgresOptions, PostgresStore};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -17,7 +15,7 @@ async fn postgres_conforms() {
             let mut options = PostgresOptions::new(server.url(&database).into());
             // Leases take the time of the case instead of the time of the database.
             options.clock = Some(clock);
-            PostgresStore::connect(options).await.expect("store") as Arc<dyn Store>
+            PostgresStore::connect(options).await.expect("store")
         }
     })
     .await;

@@ -6,6 +6,7 @@ mod conformance;
 mod differential;
 mod faults;
 mod migrations;
+mod order;
 mod plans;
 mod pooler;
 mod security;

@@ -214,9 +214,18 @@ impl Stores {
             after_plane: PlaneId(0),
         };
         engine.candidates(&SYSTEM, query).await.expect("candidates");
+        engine.held_runs(&SYSTEM, *me).await.expect("held runs");
+        let absent = RunKey {
+            run: start().runs[0].head.run_id,
+            plane: root.plane,
+        };
+        engine.ready_among(&SYSTEM, &[absent]).await.expect("ready runs");
+        api.take_over(&root, &[absent.run]).await.expect("take over");
         if !all {
             return;
         }
+        let blobs = ["b", "b2", "b3"].map(str::to_owned);
+        engine.blobs_in_use(&root, &blobs).await.expect("blobs");
         api.session_listeners(&root, "nobody's", 10)
             .await
             .expect("listeners");
@@ -244,7 +253,7 @@ impl Stores {
 async fn fill(conn: &mut PgConnection) {
     sqlx::raw_sql(
         "INSERT INTO runs SELECT gen_random_uuid(), 1, 'waiting', 0, 0, 8, now(), now(), false, 0, 0, 0, 0, NULL, \
-         'w', NULL, 's', NULL, 'n', NULL, 'k', NULL, NULL, NULL, NULL, '{}', NULL, '{}' \
+         'w', NULL, 's', 'b2', 'n', NULL, 'k', NULL, NULL, NULL, NULL, '{}', NULL, '{}' \
          FROM generate_series(1, 30000); \
          INSERT INTO run_heads (run_id, plane_id, pool, ready_at, owner) SELECT run_id, 1, 'default', \
          CASE WHEN random() < 0.5 THEN now() END, CASE WHEN random() < 0.3 THEN 99 END FROM runs WHERE workflow_id = 'w'; \

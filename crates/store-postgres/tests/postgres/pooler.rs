@@ -1,8 +1,6 @@
 //! The store behind a pooler in transaction mode, where each transaction may get another connection of the server.
 
-use std::sync::Arc;
-
-use ag_store::{Store, conformance};
+use ag_store::conformance;
 use ag_store_postgres::{PostgresOptions, PostgresStore, migrate};
 use ag_testkit::{ScratchPgBouncer, ScratchPostgres};
 
@@ -22,7 +20,7 @@ async fn conforms(
             let url = pooler.replacen("/?", &format!("/{database}?"), 1) + query;
             let mut options = PostgresOptions::new(url.into());
             options.clock = Some(clock);
-            PostgresStore::connect(options).await.expect("store") as Arc<dyn Store>
+            PostgresStore::connect(options).await.expect("store")
         }
     })
     .await;

@@ -12,6 +12,10 @@ use crate::{
     writer::{Answer, Op},
 };
 
+pub(super) const NAMED_BY_ARTIFACT: &str =
+    "SELECT 1 FROM artifacts WHERE plane_id = ? AND blob_id = ? LIMIT 1";
+pub(super) const NAMED_BY_RUN: &str = "SELECT 1 FROM runs WHERE plane_id = ? AND bundle_sha256 = ? LIMIT 1";
+
 #[async_trait]
 impl ArtifactIndex for SqliteStore {
     #[tracing::instrument(level = "debug", name = "store.artifact.put_artifact", skip_all)]
@@ -71,21 +75,17 @@ impl ArtifactIndex for SqliteStore {
         let (plane, blob_ids) = (scope.plane, blob_ids.to_vec());
         self.scan(move |db| {
             let mut used: Vec<String> = Vec::new();
-            for (column, table) in [("blob_id", "artifacts"), ("bundle_sha256", "runs")] {
-                let rest: Vec<&String> = blob_ids.iter().filter(|id| !used.contains(id)).collect();
-                if rest.is_empty() {
-                    break;
+            for id in blob_ids {
+                // One look per blob: a bundle may have millions of runs.
+                let is_used = [NAMED_BY_ARTIFACT, NAMED_BY_RUN]
+                    .into_iter()
+                    .try_fold(false, |found, sql| {
+                        let values = [plane.into(), (&id).into()];
+                        Ok(found || db.first(sql, &values, |row| row.int())?.is_some())
+                    });
+                if is_used? {
+                    used.push(id);
                 }
-                let mut query = Query::new("SELECT DISTINCT ");
-                query.push(column).push(" FROM ").push(table);
-                query.push(" WHERE plane_id = ").bind(plane);
-                query
-                    .push(" AND ")
-                    .push(column)
-                    .push(" IN (")
-                    .list(rest)
-                    .push(")");
-                used.extend(db.query(&query, |row| row.string())?);
             }
             Ok(used)
         })

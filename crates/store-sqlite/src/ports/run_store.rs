@@ -72,6 +72,26 @@ impl RunStore for SqliteStore {
         }
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.held_runs", skip_all)]
+    async fn held_runs(&self, _: &SystemScope, session: SessionId) -> Result<Vec<(RunKey, i64)>> {
+        Ok(self.shared.leases.lock().held_with_epochs(session))
+    }
+
+    #[tracing::instrument(level = "debug", name = "store.run.ready_among", skip_all)]
+    async fn ready_among(&self, _: &SystemScope, keys: &[RunKey]) -> Result<Vec<Woken>> {
+        Ok(self.shared.leases.lock().ready_among(keys))
+    }
+
+    #[tracing::instrument(level = "debug", name = "store.run.take_over", skip_all)]
+    async fn take_over(&self, scope: &TenantScope, runs: &[RunId]) -> Result<Vec<Woken>> {
+        let now = self.shared.clock.now();
+        let overdue = self.shared.leases.lock().overdue_among(now, scope.plane, runs);
+        if overdue.is_empty() {
+            return Ok(Vec::new());
+        }
+        woken(self.write(Op::TakeOver(overdue)).await?)
+    }
+
     #[tracing::instrument(level = "debug", name = "store.run.commit", skip_all)]
     async fn commit(&self, _: &SystemScope, commit: Commit) -> Result<CommitOutcome> {
         match self.write(Op::Commit(Box::new(commit))).await? {

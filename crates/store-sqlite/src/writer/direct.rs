@@ -8,7 +8,7 @@ use ag_store::{OwnerRow, Result, StoreError};
 use ag_types::{PlaneId, PlaneKey, TenantScope, Timestamp};
 
 use super::{
-    Answer, Op, Writer,
+    Answer, Import, Op, Writer,
     flush::transaction,
     plan::{artifact_values, owner_values},
     statements::Statement,
@@ -21,7 +21,32 @@ impl Writer {
         let now = self.shared.clock.now();
         let answer = transaction(&self.db, |db| statements(db, op, now))?;
         self.after(op);
+        if let Op::Import { plane, import } = op {
+            self.announce_imported(*plane, import, now)?;
+        }
         Ok(answer)
+    }
+
+    /// Lets runners of this process see what an import has made ready.
+    fn announce_imported(&self, plane: PlaneId, import: &Import, now: Timestamp) -> Result<()> {
+        let Import::Wakes(wakes) = import else {
+            return Ok(());
+        };
+        let select =
+            "SELECT pool, ready_at FROM run_heads WHERE run_id = ? AND plane_id = ? AND ready_at IS NOT NULL";
+        for wake in wakes {
+            let values = [wake.run.into(), plane.into()];
+            let found = self
+                .db
+                .first(select, &values, |row| Ok((row.shared()?, row.opt_time()?)))?;
+            let Some((pool, since)) = found else { continue };
+            let key = ag_types::RunKey { run: wake.run, plane };
+            self.shared
+                .leases
+                .lock()
+                .set_ready(key, &pool, since.unwrap_or(now));
+        }
+        Ok(())
     }
 
     /// What the committed operation changes in memory.
@@ -73,6 +98,7 @@ fn statements(db: &Db, op: &Op, now: Timestamp) -> Result<Answer> {
         | Op::Release { .. }
         | Op::Post { .. }
         | Op::Sweep(_)
+        | Op::TakeOver(_)
         | Op::CloseSession { .. }
         | Op::Close => Ok(Answer::Done),
     }

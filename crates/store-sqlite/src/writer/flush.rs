@@ -90,7 +90,11 @@ fn add_heads(state: &State, writes: &mut Writes) {
 /// Runs `work` between `BEGIN` and `COMMIT`.
 pub(super) fn transaction<T>(db: &Db, work: impl FnOnce(&Db) -> Result<T>) -> Result<T> {
     db.execute("BEGIN IMMEDIATE", &[])?;
-    let done = work(db).and_then(|value| db.execute("COMMIT", &[]).map(|_| value));
+    let done = work(db).and_then(|value| {
+        ag_failpoints::hit("store.before_commit");
+        db.execute("COMMIT", &[]).map(|_| value)
+    });
+    ag_failpoints::hit("store.after_commit");
     if done.is_err() {
         // Fails harmlessly when SQLite has rolled back by itself.
         let _ = db.execute("ROLLBACK", &[]);

@@ -76,6 +76,7 @@ impl Wanted {
             Op::Release { key, .. } => {
                 self.runs.insert(*key);
             }
+            Op::TakeOver(runs) => self.runs.extend(runs.iter().copied()),
             Op::Sweep(Sweep::Timers) => self.timers = true,
             _ => {}
         }

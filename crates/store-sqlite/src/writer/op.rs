@@ -33,6 +33,8 @@ pub(crate) enum Op {
         command: Box<NewCommand>,
     },
     Sweep(Sweep),
+    /// Runs whose cancel was overdue; judged once more when it is their turn.
+    TakeOver(Vec<RunKey>),
     CloseSession {
         session: SessionId,
         clean: bool,
@@ -120,6 +122,7 @@ impl Op {
                 | Self::Release { .. }
                 | Self::Post { .. }
                 | Self::Sweep(_)
+                | Self::TakeOver(_)
                 | Self::CloseSession { .. }
                 | Self::Close
         )

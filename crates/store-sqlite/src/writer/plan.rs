@@ -43,6 +43,7 @@ pub(super) fn plan(state: &mut State, ops: &[&Op]) -> Plan {
             Op::Release { session, key, epoch } => Answer::Changed(give_back(state, *session, *key, *epoch)),
             Op::Post { plane, command } => Answer::Posted(plan.post(state, *plane, command)),
             Op::Sweep(sweep) => Answer::Woken(plan.sweep(state, *sweep)),
+            Op::TakeOver(runs) => Answer::Woken(sweep::take_over(state, runs)),
             Op::CloseSession { session, clean } => Answer::Woken(plan.close_session(state, *session, *clean)),
             // Direct operations never share a plan.
             _ => Answer::Done,

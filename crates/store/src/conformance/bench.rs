@@ -12,9 +12,9 @@ use ag_types::{
 use uuid::Uuid;
 
 use crate::{
-    Claim, ClaimedRun, CommandTarget, Commit, CommitOutcome, Counters, MailKind, NewCommand, NewRun,
-    NewSession, OutMail, Placement, PostOutcome, Rest, Result, RunColumns, Segment, Start, StartOutcome,
-    Store, Sweep, Woken, fake::MovableClock,
+    Claim, ClaimedRun, CommandTarget, Commit, CommitOutcome, Counters, ImportStore, MailKind, NewCommand,
+    NewRun, NewSession, OutMail, Placement, PostOutcome, Rest, Result, RunColumns, Segment, Start,
+    StartOutcome, Store, Sweep, Woken, fake::MovableClock,
 };
 
 pub(super) const SYSTEM: SystemScope = SystemScope::new("conformance suite");
@@ -25,14 +25,20 @@ pub(super) const SECOND: i64 = 1_000_000;
 #[derive(Clone)]
 pub struct Bench {
     pub(super) store: Arc<dyn Store>,
+    pub(super) imports: Arc<dyn ImportStore>,
     pub(super) clock: Arc<MovableClock>,
     next: Arc<AtomicI64>,
 }
 
 impl Bench {
-    pub(super) fn new(store: Arc<dyn Store>, clock: Arc<MovableClock>) -> Self {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        imports: Arc<dyn ImportStore>,
+        clock: Arc<MovableClock>,
+    ) -> Self {
         Self {
             store,
+            imports,
             clock,
             next: Arc::default(),
         }

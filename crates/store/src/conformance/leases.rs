@@ -1,10 +1,10 @@
 //! Sessions, claims, sweeps.
 
-use ag_types::{PlaneId, RunKey, SessionId};
+use ag_types::{PlaneId, RunKey, SessionId, TenantScope};
 
 use super::bench::{Bench, POOL, SECOND, SYSTEM};
 use crate::{
-    CandidateQuery, CommitOutcome, MailKind, Placement, PoolLoad, PostOutcome, Rest, StoreError, Sweep,
+    CandidateQuery, CommitOutcome, MailKind, Placement, PoolLoad, PostOutcome, Rest, StoreError, Sweep, Woken,
 };
 
 pub(super) async fn a_claim_takes_a_ready_run_once(b: Bench) {
@@ -292,6 +292,77 @@ pub(super) async fn overdue_cancels_are_taken_over(b: Bench) {
     let taken = b.claimed(next, ignores.key).await;
     assert_eq!((taken.mail_in, taken.crashes), (1, 0));
     assert_eq!(b.sweep(Sweep::Cancels).await, Vec::<RunKey>::new());
+}
+
+pub(super) async fn a_poster_takes_over_what_is_ignored(b: Bench) {
+    let slow = b.session().await;
+    let (obeys, ignores, other) = (b.held(slow).await, b.held(slow).await, b.held(slow).await);
+    for (id, run) in [("c1", &obeys), ("c2", &ignores), ("c3", &other)] {
+        b.post(id, run.key.run, MailKind::Cancel).await;
+    }
+    let (root, foreign) = (b.root(), b.other_plane().await);
+    let mine = [obeys.key.run, ignores.key.run];
+    let take = async |scope: &TenantScope| b.store.take_over(scope, &mine).await.expect("answered");
+    b.clock.advance(SECOND);
+    assert_eq!(take(&root).await, [], "there is time left");
+    let mut end = b.commit_of(slow, &obeys, Rest::Terminal);
+    end.seen = 1;
+    assert_eq!(b.commit(end).await, CommitOutcome::Committed { mail_in: 1 });
+    b.clock.advance(SECOND);
+    assert_eq!(take(&foreign).await, [], "a foreign run is an absent one");
+    let woken = Woken {
+        key: ignores.key,
+        pool: POOL.into(),
+    };
+    assert_eq!(take(&root).await, [woken]);
+    assert_eq!(take(&root).await, []);
+    assert_eq!(
+        b.commit(b.commit_of(slow, &ignores, Rest::Keep)).await,
+        CommitOutcome::Lost
+    );
+    assert!(b.is_ready(ignores.key).await);
+    assert_eq!(
+        b.sweep(Sweep::Cancels).await,
+        [other.key],
+        "those of others are left alone"
+    );
+}
+
+pub(super) async fn a_session_lists_what_it_holds(b: Bench) {
+    let (mine, other) = (b.session().await, b.session().await);
+    let (one, two) = (b.held(mine).await, b.held(mine).await);
+    b.held(other).await;
+    b.started(Placement::Ready).await;
+    let mut held = vec![(one.key, one.epoch), (two.key, two.epoch)];
+    held.sort_unstable();
+    let list = async || b.store.held_runs(&SYSTEM, mine).await.expect("read");
+    assert_eq!(list().await, held);
+    b.rest(mine, &one, Rest::Wait { wake_at: None }).await;
+    assert_eq!(list().await, [(two.key, two.epoch)]);
+    b.rest(mine, &two, Rest::Terminal).await;
+    assert_eq!(list().await, []);
+}
+
+pub(super) async fn ready_runs_are_named_with_their_pools(b: Bench) {
+    let session = b.session().await;
+    let held = b.held(session).await;
+    let resting = b.started(Placement::Rest { wake_at: None }).await;
+    let mut gpu = b.new_run(Placement::Ready);
+    gpu.pool = "gpu".into();
+    let gpu = b.started_in(&b.root(), gpu).await;
+    let ready = b.started(Placement::Ready).await;
+    let absent = RunKey {
+        run: b.run_id(),
+        plane: ready.plane,
+    };
+    let asked = [held.key, gpu, resting, ready, absent];
+    let woken = |key, pool: &str| Woken {
+        key,
+        pool: pool.into(),
+    };
+    let named = b.store.ready_among(&SYSTEM, &asked).await.expect("read");
+    assert_eq!(named, [woken(gpu, "gpu"), woken(ready, POOL)]);
+    assert_eq!(b.store.ready_among(&SYSTEM, &[]).await.expect("read"), []);
 }
 
 pub(super) async fn pools_say_who_works_and_what_waits(b: Bench) {

@@ -20,7 +20,7 @@ fn span(b: &Bench, owner: &str, id: &str, change: SpanChange, body: &str) -> Mem
     })
 }
 
-fn statement(owner: &str, terms: [&str; 3], observed_at: &str) -> Assertion {
+pub(super) fn statement(owner: &str, terms: [&str; 3], observed_at: &str) -> Assertion {
     Assertion {
         assertion_id: format!("{owner}{}", terms.concat()),
         owner_id: owner.to_owned(),

@@ -11,11 +11,11 @@ use crate::{
 #[async_trait]
 impl CommandStore for FakeStore {
     async fn post_command(&self, scope: &TenantScope, command: NewCommand) -> Result<PostOutcome> {
-        Ok(self.world.lock().post(scope.plane, &command, self.clock.now()))
+        Ok(self.world()?.post(scope.plane, &command, self.clock.now()))
     }
 
     async fn command(&self, scope: &TenantScope, command_id: &str) -> Result<Option<CommandRow>> {
-        let world = self.world.lock();
+        let world = self.world()?;
         let Some(stored) = world.commands.get(&(scope.plane, command_id.to_owned())) else {
             return Ok(None);
         };

@@ -13,8 +13,12 @@ use crate::{
 pub(super) const NO_PLANE: PlaneId = PlaneId(0);
 
 impl FakeStore {
-    fn span_entries(&self, scope: &TenantScope, wanted: impl Fn(&SpanEntry) -> bool) -> Vec<StoredSpanEntry> {
-        let world = self.world.lock();
+    fn span_entries(
+        &self,
+        scope: &TenantScope,
+        wanted: impl Fn(&SpanEntry) -> bool,
+    ) -> Result<Vec<StoredSpanEntry>> {
+        let world = self.world()?;
         let entry = |(seq, (plane, row)): (i64, &(PlaneId, MemoryRow))| match row {
             MemoryRow::Span(entry) if *plane == scope.plane && wanted(entry) => Some(StoredSpanEntry {
                 seq,
@@ -22,12 +26,12 @@ impl FakeStore {
             }),
             _ => None,
         };
-        (1..).zip(&world.memory).filter_map(entry).collect()
+        Ok((1..).zip(&world.memory).filter_map(entry).collect())
     }
 
     /// As columns hold them, with their vectors.
-    fn statements(&self, scope: &TenantScope, filter: &AssertionFilter) -> Vec<StoredAssertion> {
-        let world = self.world.lock();
+    fn statements(&self, scope: &TenantScope, filter: &AssertionFilter) -> Result<Vec<StoredAssertion>> {
+        let world = self.world()?;
         let statement = |(seq, (plane, row)): (i64, &(PlaneId, MemoryRow))| match row {
             MemoryRow::Assertion(row) if *plane == scope.plane => Some(StoredAssertion {
                 seq,
@@ -35,11 +39,11 @@ impl FakeStore {
             }),
             _ => None,
         };
-        (1..)
+        Ok((1..)
             .zip(&world.memory)
             .filter_map(statement)
             .filter(|stored| filter.matches(&stored.assertion))
-            .collect()
+            .collect())
     }
 }
 
@@ -67,11 +71,11 @@ fn without_vectors(rows: Vec<StoredAssertion>) -> Vec<StoredAssertion> {
 #[async_trait]
 impl MemoryStore for FakeStore {
     async fn spans(&self, scope: &TenantScope, owner_id: &str) -> Result<Vec<StoredSpanEntry>> {
-        Ok(self.span_entries(scope, |entry| entry.owner_id == owner_id))
+        self.span_entries(scope, |entry| entry.owner_id == owner_id)
     }
 
     async fn spans_by_id(&self, scope: &TenantScope, span_ids: &[String]) -> Result<Vec<StoredSpanEntry>> {
-        Ok(self.span_entries(scope, |entry| span_ids.contains(&entry.span_id)))
+        self.span_entries(scope, |entry| span_ids.contains(&entry.span_id))
     }
 
     async fn assertions(
@@ -81,7 +85,7 @@ impl MemoryStore for FakeStore {
         order: AssertionOrder,
         limit: usize,
     ) -> Result<Vec<StoredAssertion>> {
-        let mut rows = self.statements(scope, filter);
+        let mut rows = self.statements(scope, filter)?;
         rows.sort_by(|a, b| {
             let by_time = a.assertion.observed_at.cmp(&b.assertion.observed_at);
             let by_time = match order {
@@ -104,7 +108,7 @@ impl MemoryStore for FakeStore {
         after: i64,
         limit: usize,
     ) -> Result<Vec<StoredVector>> {
-        let rows = self.statements(scope, filter).into_iter();
+        let rows = self.statements(scope, filter)?.into_iter();
         let vector = |row: StoredAssertion| {
             let embedding = row.assertion.embedding.filter(|found| &*found.model == model)?;
             Some(StoredVector {
@@ -120,12 +124,12 @@ impl MemoryStore for FakeStore {
     }
 
     async fn assertions_at(&self, scope: &TenantScope, seqs: &[i64]) -> Result<Vec<StoredAssertion>> {
-        let mut rows = self.statements(scope, &AssertionFilter::default());
+        let mut rows = self.statements(scope, &AssertionFilter::default())?;
         rows.retain(|row| seqs.contains(&row.seq));
         Ok(without_vectors(rows))
     }
 
     async fn has_assertions(&self, scope: &TenantScope) -> Result<bool> {
-        Ok(!self.statements(scope, &AssertionFilter::default()).is_empty())
+        Ok(!self.statements(scope, &AssertionFilter::default())?.is_empty())
     }
 }

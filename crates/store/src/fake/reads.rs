@@ -17,7 +17,7 @@ const LISTENERS: usize = 10_000;
 #[async_trait]
 impl RunReads for FakeStore {
     async fn run(&self, scope: &TenantScope, run: RunId) -> Result<Option<RunRow>> {
-        let world = self.world.lock();
+        let world = self.world()?;
         Ok(world
             .runs
             .get(&RunKey {
@@ -34,7 +34,7 @@ impl RunReads for FakeStore {
     }
 
     async fn runs(&self, scope: &TenantScope, filter: RunFilter) -> Result<Vec<RunListRow>> {
-        let world = self.world.lock();
+        let world = self.world()?;
         let mut runs: Vec<&Run> = world
             .plane_runs(scope)
             .filter(|run| matches(run, &filter))
@@ -45,8 +45,7 @@ impl RunReads for FakeStore {
 
     async fn children(&self, scope: &TenantScope, run: RunId) -> Result<Vec<RelatedRun>> {
         Ok(self
-            .world
-            .lock()
+            .world()?
             .children(scope, run)
             .into_iter()
             .map(related)
@@ -54,7 +53,7 @@ impl RunReads for FakeStore {
     }
 
     async fn descendants(&self, scope: &TenantScope, run: RunId, limit: usize) -> Result<Vec<RelatedRun>> {
-        let world = self.world.lock();
+        let world = self.world()?;
         let (mut found, mut level) = (Vec::new(), vec![run]);
         while !level.is_empty() && found.len() < limit {
             let mut next: Vec<&Run> = level.iter().flat_map(|run| world.children(scope, *run)).collect();
@@ -67,7 +66,7 @@ impl RunReads for FakeStore {
     }
 
     async fn live_below(&self, scope: &TenantScope, run: RunId) -> Result<Vec<RunId>> {
-        let world = self.world.lock();
+        let world = self.world()?;
         let (mut live, mut ended) = (Vec::new(), VecDeque::from([run]));
         while let Some(run) = ended.pop_front() {
             for child in world.children(scope, run) {
@@ -89,7 +88,7 @@ impl RunReads for FakeStore {
         after: i64,
         limit: usize,
     ) -> Result<Option<LedgerPage>> {
-        let world = self.world.lock();
+        let world = self.world()?;
         let end = after.saturating_add(i64::try_from(limit).unwrap_or(i64::MAX));
         Ok(world
             .runs
@@ -112,7 +111,7 @@ impl RunReads for FakeStore {
     }
 
     async fn tails(&self, _: &SystemScope, keys: &[RunKey]) -> Result<Vec<Tail>> {
-        let world = self.world.lock();
+        let world = self.world()?;
         let tail = |key: &RunKey| {
             let run = world.runs.get(key)?;
             Some(Tail {
@@ -125,7 +124,7 @@ impl RunReads for FakeStore {
     }
 
     async fn listeners(&self, scope: &TenantScope, wait_key: &str) -> Result<Vec<Listener>> {
-        let world = self.world.lock();
+        let world = self.world()?;
         let able = |run: &&Run| {
             let columns = &run.columns;
             waits_for_event(run)
@@ -142,7 +141,7 @@ impl RunReads for FakeStore {
         session_id: &str,
         limit: usize,
     ) -> Result<Vec<Listener>> {
-        let world = self.world.lock();
+        let world = self.world()?;
         let mine =
             |run: &&Run| waits_for_event(run) && run.identity.session_id.as_deref() == Some(session_id);
         Ok(world.listeners(scope, mine, limit))

@@ -14,16 +14,16 @@ use crate::{
 #[async_trait]
 impl Documents for FakeStore {
     async fn generation(&self, scope: &TenantScope) -> Result<i64> {
-        Ok(self.world.lock().counters(scope.plane).generation)
+        Ok(self.world()?.counters(scope.plane).generation)
     }
 
     async fn document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<Option<Document>> {
         let key = (scope.plane, kind.as_str(), id.to_owned());
-        Ok(self.world.lock().documents.get(&key).cloned())
+        Ok(self.world()?.documents.get(&key).cloned())
     }
 
     async fn documents(&self, scope: &TenantScope, kind: DocumentKind) -> Result<(i64, Vec<Document>)> {
-        let mut world = self.world.lock();
+        let mut world = self.world()?;
         let generation = world.counters(scope.plane).generation;
         let of_kind = world
             .documents
@@ -42,7 +42,7 @@ impl Documents for FakeStore {
         document: Document,
         mode: PutMode,
     ) -> Result<PutOutcome> {
-        let mut world = self.world.lock();
+        let mut world = self.world()?;
         let key = (scope.plane, kind.as_str(), document.id.clone());
         match (mode, world.documents.contains_key(&key)) {
             (PutMode::Create, true) => return Ok(PutOutcome::Exists),
@@ -58,7 +58,7 @@ impl Documents for FakeStore {
     }
 
     async fn delete_document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<bool> {
-        let mut world = self.world.lock();
+        let mut world = self.world()?;
         let deleted = world
             .documents
             .remove(&(scope.plane, kind.as_str(), id.to_owned()))
@@ -71,8 +71,7 @@ impl Documents for FakeStore {
 #[async_trait]
 impl ArtifactIndex for FakeStore {
     async fn put_artifact(&self, scope: &TenantScope, row: ArtifactRow) -> Result<()> {
-        self.world
-            .lock()
+        self.world()?
             .artifacts
             .insert((scope.plane, row.artifact_id.clone()), row);
         Ok(())
@@ -80,15 +79,14 @@ impl ArtifactIndex for FakeStore {
 
     async fn artifact(&self, scope: &TenantScope, artifact_id: &str) -> Result<Option<ArtifactRow>> {
         Ok(self
-            .world
-            .lock()
+            .world()?
             .artifacts
             .get(&(scope.plane, artifact_id.to_owned()))
             .cloned())
     }
 
     async fn artifacts(&self, scope: &TenantScope, filter: ArtifactFilter) -> Result<Vec<ArtifactRow>> {
-        let world = self.world.lock();
+        let world = self.world()?;
         let mine = world
             .artifacts
             .iter()
@@ -110,7 +108,7 @@ impl ArtifactIndex for FakeStore {
     }
 
     async fn update_artifact_meta(&self, scope: &TenantScope, artifact_id: &str, meta: &str) -> Result<bool> {
-        let mut world = self.world.lock();
+        let mut world = self.world()?;
         let row = world.artifacts.get_mut(&(scope.plane, artifact_id.to_owned()));
         Ok(row.map(|row| row.meta = meta.into()).is_some())
     }
@@ -120,7 +118,7 @@ impl ArtifactIndex for FakeStore {
         scope: &TenantScope,
         run_ids: &[String],
     ) -> Result<(u64, Vec<String>)> {
-        let mut world = self.world.lock();
+        let mut world = self.world()?;
         let owned = |row: &ArtifactRow| row.run_id.as_ref().is_some_and(|id| run_ids.contains(id));
         let mut blobs = BTreeSet::new();
         let before = world.artifacts.len();
@@ -143,7 +141,7 @@ impl ArtifactIndex for FakeStore {
     }
 
     async fn blobs_in_use(&self, scope: &TenantScope, blob_ids: &[String]) -> Result<Vec<String>> {
-        let world = self.world.lock();
+        let world = self.world()?;
         let artifacts = world.artifacts.iter();
         let artifacts = artifacts
             .filter(|((plane, _), _)| *plane == scope.plane)
@@ -170,7 +168,7 @@ fn matches(row: &ArtifactRow, filter: &ArtifactFilter) -> bool {
 #[async_trait]
 impl OwnerStore for FakeStore {
     async fn ensure_owner(&self, scope: &TenantScope, owner: OwnerRow) -> Result<OwnerRow> {
-        let mut world = self.world.lock();
+        let mut world = self.world()?;
         Ok(world
             .owners
             .entry((scope.plane, owner.owner_id.clone()))
@@ -180,8 +178,7 @@ impl OwnerStore for FakeStore {
 
     async fn owner(&self, scope: &TenantScope, owner_id: &str) -> Result<Option<OwnerRow>> {
         Ok(self
-            .world
-            .lock()
+            .world()?
             .owners
             .get(&(scope.plane, owner_id.to_owned()))
             .cloned())
@@ -191,13 +188,12 @@ impl OwnerStore for FakeStore {
 #[async_trait]
 impl Planes for FakeStore {
     async fn plane(&self, _: &SystemScope, key: &PlaneKey) -> Result<TenantScope> {
-        Ok(self.world.lock().plane(key))
+        Ok(self.world()?.plane(key))
     }
 
     async fn plane_by_id(&self, _: &SystemScope, plane: PlaneId) -> Result<Option<TenantScope>> {
         Ok(self
-            .world
-            .lock()
+            .world()?
             .planes
             .iter()
             .find(|scope| scope.plane == plane)
@@ -205,6 +201,6 @@ impl Planes for FakeStore {
     }
 
     async fn planes(&self, _: &SystemScope) -> Result<Vec<TenantScope>> {
-        Ok(self.world.lock().planes.clone())
+        Ok(self.world()?.planes.clone())
     }
 }

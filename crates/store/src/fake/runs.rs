@@ -17,20 +17,20 @@ const SWEEP_ROWS: usize = 500;
 #[async_trait]
 impl RunStore for FakeStore {
     async fn start(&self, scope: &TenantScope, start: Start) -> Result<StartOutcome> {
-        Ok(self.world.lock().start(scope.plane, &start, self.clock.now()))
+        Ok(self.world()?.start(scope.plane, &start, self.clock.now()))
     }
 
     async fn open_session(&self, _: &SystemScope, session: NewSession) -> Result<()> {
-        self.world.lock().leases.open_session(&session, self.clock.now());
+        self.world()?.leases.open_session(&session, self.clock.now());
         Ok(())
     }
 
     async fn renew_session(&self, _: &SystemScope, session: SessionId) -> Result<bool> {
-        Ok(self.world.lock().leases.renew_session(session, self.clock.now()))
+        Ok(self.world()?.leases.renew_session(session, self.clock.now()))
     }
 
     async fn close_session(&self, _: &SystemScope, session: SessionId, clean: bool) -> Result<Vec<Woken>> {
-        let (mut world, now) = (self.world.lock(), self.clock.now());
+        let (mut world, now) = (self.world()?, self.clock.now());
         world.leases.mark_dead(session);
         let held = world.leases.held_by(session);
         Ok(world.release(&held, !clean, now))
@@ -43,7 +43,7 @@ impl RunStore for FakeStore {
         keys: &[RunKey],
         known: &[(RunKey, i32)],
     ) -> Result<Claim> {
-        let (mut world, now) = (self.world.lock(), self.clock.now());
+        let (mut world, now) = (self.world()?, self.clock.now());
         if !world.leases.is_alive(session, now) {
             return Err(StoreError::SessionLost);
         }
@@ -56,7 +56,7 @@ impl RunStore for FakeStore {
     }
 
     async fn release(&self, _: &SystemScope, session: SessionId, key: RunKey, epoch: i64) -> Result<bool> {
-        let mut world = self.world.lock();
+        let mut world = self.world()?;
         let lease = world.leases.lease(&key);
         let held = lease.is_some_and(|lease| lease.session == session && lease.epoch == epoch);
         if held {
@@ -65,12 +65,26 @@ impl RunStore for FakeStore {
         Ok(held)
     }
 
+    async fn held_runs(&self, _: &SystemScope, session: SessionId) -> Result<Vec<(RunKey, i64)>> {
+        Ok(self.world()?.leases.held_with_epochs(session))
+    }
+
+    async fn ready_among(&self, _: &SystemScope, keys: &[RunKey]) -> Result<Vec<Woken>> {
+        Ok(self.world()?.leases.ready_among(keys))
+    }
+
+    async fn take_over(&self, scope: &TenantScope, runs: &[RunId]) -> Result<Vec<Woken>> {
+        let (mut world, now) = (self.world()?, self.clock.now());
+        let overdue = world.leases.overdue_among(now, scope.plane, runs);
+        Ok(world.release(&overdue, false, now))
+    }
+
     async fn commit(&self, _: &SystemScope, commit: Commit) -> Result<CommitOutcome> {
-        Ok(self.world.lock().commit(&commit, self.clock.now()))
+        Ok(self.world()?.commit(&commit, self.clock.now()))
     }
 
     async fn read_mail(&self, _: &SystemScope, key: RunKey, after: i64) -> Result<Vec<Mail>> {
-        let world = self.world.lock();
+        let world = self.world()?;
         let mail = world
             .runs
             .get(&key)
@@ -80,11 +94,11 @@ impl RunStore for FakeStore {
     }
 
     async fn candidates(&self, _: &SystemScope, query: CandidateQuery) -> Result<Vec<RunKey>> {
-        Ok(self.world.lock().leases.candidates(&query))
+        Ok(self.world()?.leases.candidates(&query))
     }
 
     async fn beat(&self, _: &SystemScope, session: SessionId, pool: &str) -> Result<Beat> {
-        let (world, now) = (self.world.lock(), self.clock.now());
+        let (world, now) = (self.world()?, self.clock.now());
         let heads = world.runs.values().filter_map(|run| run.head.as_ref());
         Ok(Beat {
             cancels: world.leases.cancels_of(session),
@@ -97,11 +111,11 @@ impl RunStore for FakeStore {
     }
 
     async fn pools(&self, _: &SystemScope) -> Result<Vec<PoolLoad>> {
-        Ok(self.world.lock().leases.pools(self.clock.now()))
+        Ok(self.world()?.leases.pools(self.clock.now()))
     }
 
     async fn sweep(&self, _: &SystemScope, sweep: Sweep) -> Result<Vec<Woken>> {
-        let (mut world, now) = (self.world.lock(), self.clock.now());
+        let (mut world, now) = (self.world()?, self.clock.now());
         Ok(match sweep {
             Sweep::Timers => world.ring_timers(now),
             Sweep::Sessions => {
@@ -122,7 +136,7 @@ impl RunStore for FakeStore {
         run: RunId,
         lines: &[String],
     ) -> Result<Option<i64>> {
-        let mut world = self.world.lock();
+        let mut world = self.world()?;
         let run = world.runs.get_mut(&RunKey {
             run,
             plane: scope.plane,
@@ -144,7 +158,7 @@ impl RunStore for FakeStore {
     }
 
     async fn purge_runs(&self, scope: &TenantScope, runs: &[RunId]) -> Result<(u64, u64, u64)> {
-        let mut world = self.world.lock();
+        let mut world = self.world()?;
         let (mut count, mut records, mut commands) = (0, 0, 0);
         for run in runs {
             let key = RunKey {

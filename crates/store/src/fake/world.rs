@@ -62,6 +62,8 @@ pub(super) struct World {
     /// In the order of insertion; the place is the number.
     pub memory: Vec<(PlaneId, MemoryRow)>,
     pub documents: BTreeMap<(PlaneId, &'static str, String), Document>,
+    /// Ledgers of an import whose runs come later.
+    pub half_ledgers: HashMap<RunKey, Vec<Segment>>,
 }
 
 impl World {

@@ -1,5 +1,6 @@
 //! Log lines as JSON: `{"ts", "level", "target", "msg", …}`, then the fields of the spans from the outside in,
-//! then those of the event; the inner one wins where names meet.
+//! then those of the event; the inner one wins where names meet. Inside a span that is traced, `trace_id` and `span_id`
+//! follow `msg`.
 
 use std::fmt;
 
@@ -16,7 +17,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::ExtraLayer;
+use crate::{ExtraLayer, traces};
 
 /// A layer that writes JSON lines.
 pub(crate) fn json_layer(writer: BoxMakeWriter) -> ExtraLayer {
@@ -63,6 +64,10 @@ where
         line.insert("level".to_owned(), metadata.level().as_str().into());
         line.insert("target".to_owned(), metadata.target().into());
         line.insert("msg".to_owned(), fields.message.into());
+        if let Some((trace, span)) = traces::current_ids() {
+            line.insert("trace_id".to_owned(), trace.into());
+            line.insert("span_id".to_owned(), span.into());
+        }
         for (name, value) in fields.values {
             line.entry(name).or_insert(value);
         }
@@ -168,6 +173,49 @@ mod tests {
             found[0].to_string(),
             r#"{"ts":"1970-01-01T00:00:00.000000Z","level":"WARN","target":"ag_telemetry::logs::json::tests","msg":"effect 7 failed","request_id":"r1","tenant":"b","run.id":"run-1","n":3,"effect.kind":"llm_call","ok":true}"#
         );
+    }
+
+    #[test]
+    fn lines_inside_a_traced_span_name_it() {
+        use opentelemetry::trace::TracerProvider as _;
+        let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
+        let sink = Lines::default();
+        let written = sink.clone();
+        let logs = tracing_subscriber::fmt::layer()
+            .fmt_fields(JsonFields::new())
+            .event_format(JsonLine {
+                now: || Timestamp::UNIX_EPOCH,
+            })
+            .with_writer(move || sink.clone())
+            // Spans that are not logged name their lines all the same.
+            .with_filter(tracing_subscriber::EnvFilter::new("warn"));
+        let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+        tracing::subscriber::with_default(Registry::default().with(traces).with(logs), || {
+            tracing::warn!("outside");
+            let outer = tracing::info_span!("request");
+            outer.in_scope(|| {
+                tracing::warn!(trace_id = "fake", "first");
+                tracing::info_span!("commit").in_scope(|| tracing::warn!("second"));
+            });
+            tracing::warn!("outside again");
+        });
+        let bytes = written.0.lock().expect("no panic in tests").clone();
+        let text = String::from_utf8(bytes).expect("UTF-8");
+        let lines: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON line"))
+            .collect();
+        let [before, first, second, after] = &lines[..] else {
+            panic!("{text}")
+        };
+        assert!(
+            before.get("trace_id").is_none() && after.get("trace_id").is_none(),
+            "{text}"
+        );
+        assert_eq!(first["trace_id"].as_str().map(str::len), Some(32), "{text}");
+        assert_eq!(first["span_id"].as_str().map(str::len), Some(16), "{text}");
+        assert_eq!(first["trace_id"], second["trace_id"], "one trace");
+        assert_ne!(first["span_id"], second["span_id"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a metric is: name, description, unit, label names.
 
-use metrics::{Key, Label, Level, Metadata, Unit};
+use metrics::{Key, Label, Level, Metadata, Recorder, Unit};
 
 use super::series::{OTHER, Series};
 
@@ -8,23 +8,23 @@ static METADATA: Metadata<'static> = Metadata::new("gateway", Level::INFO, None)
 
 /// A counter with `N` labels.
 #[derive(Debug)]
-pub struct Counter<const N: usize>(Core<N>);
+pub struct Counter<const N: usize>(Core<N, metrics::Counter>);
 
 /// A gauge with `N` labels.
 #[derive(Debug)]
-pub struct Gauge<const N: usize>(Core<N>);
+pub struct Gauge<const N: usize>(Core<N, metrics::Gauge>);
 
 /// A histogram with `N` labels.
 #[derive(Debug)]
-pub struct Histogram<const N: usize>(Core<N>, &'static [f64]);
+pub struct Histogram<const N: usize>(Core<N, metrics::Histogram>, &'static [f64]);
 
 #[derive(Debug)]
-struct Core<const N: usize> {
+struct Core<const N: usize, H> {
     name: &'static str,
     help: &'static str,
     unit: Unit,
     labels: [&'static str; N],
-    series: Series,
+    series: Series<H>,
 }
 
 /// The kind of a metric, with a histogram's bucket bounds.
@@ -53,7 +53,7 @@ pub(super) trait Definition: Sync {
     fn touch(&self);
 }
 
-impl<const N: usize> Core<N> {
+impl<const N: usize, H: Clone> Core<N, H> {
     const fn new(name: &'static str, help: &'static str, unit: Unit, labels: [&'static str; N]) -> Self {
         Self {
             name,
@@ -64,19 +64,19 @@ impl<const N: usize> Core<N> {
         }
     }
 
-    fn key(&self, values: [&str; N]) -> Key {
-        let values = if self.series.admit(&values) {
-            values
-        } else {
-            [OTHER; N]
-        };
-        let labels: Vec<Label> = self
-            .labels
-            .iter()
-            .zip(values)
-            .map(|(name, value)| Label::new(*name, value.to_owned()))
-            .collect();
-        Key::from_parts(self.name, labels)
+    /// The handle for these label values.
+    fn handle(&self, values: [&str; N], register: impl FnOnce(&dyn Recorder, &Key) -> H) -> H {
+        self.series.handle(&values, |is_admitted| {
+            let values = if is_admitted { values } else { [OTHER; N] };
+            let labels: Vec<Label> = self
+                .labels
+                .iter()
+                .zip(values)
+                .map(|(name, value)| Label::new(*name, value.to_owned()))
+                .collect();
+            let key = Key::from_parts(self.name, labels);
+            metrics::with_recorder(|recorder| register(recorder, &key))
+        })
     }
 
     fn info(&'static self, kind: Kind) -> Info {
@@ -100,10 +100,10 @@ impl<const N: usize> Counter<N> {
         Self(Core::new(name, help, unit, labels))
     }
 
-    /// The handle for these label values, in declared order. Keep it where speed matters.
+    /// The handle for these label values, in declared order.
     pub fn with(&self, values: [&str; N]) -> metrics::Counter {
-        let key = self.0.key(values);
-        metrics::with_recorder(|recorder| recorder.register_counter(&key, &METADATA))
+        self.0
+            .handle(values, |recorder, key| recorder.register_counter(key, &METADATA))
     }
 }
 
@@ -117,10 +117,10 @@ impl<const N: usize> Gauge<N> {
         Self(Core::new(name, help, unit, labels))
     }
 
-    /// The handle for these label values, in declared order. Keep it where speed matters.
+    /// The handle for these label values, in declared order.
     pub fn with(&self, values: [&str; N]) -> metrics::Gauge {
-        let key = self.0.key(values);
-        metrics::with_recorder(|recorder| recorder.register_gauge(&key, &METADATA))
+        self.0
+            .handle(values, |recorder, key| recorder.register_gauge(key, &METADATA))
     }
 }
 
@@ -135,10 +135,11 @@ impl<const N: usize> Histogram<N> {
         Self(Core::new(name, help, unit, labels), buckets)
     }
 
-    /// The handle for these label values, in declared order. Keep it where speed matters.
+    /// The handle for these label values, in declared order.
     pub fn with(&self, values: [&str; N]) -> metrics::Histogram {
-        let key = self.0.key(values);
-        metrics::with_recorder(|recorder| recorder.register_histogram(&key, &METADATA))
+        self.0.handle(values, |recorder, key| {
+            recorder.register_histogram(key, &METADATA)
+        })
     }
 }
 

@@ -131,13 +131,32 @@ metrics! {
     DEGRADED: Gauge<1> = Gauge::new(
         "gateway_degraded", "1 while a broker is away and the node falls back to its own means.", Count, ["broker"]);
 
+    // Collection of blobs
+
+    /// What collections of blobs did: `retired`, `restored`, `removed`; `leftover` for remains of broken writes.
+    BLOBS_COLLECTED: Counter<1> = Counter::new(
+        "gateway_blobs_collected_total", "Blobs that collections changed.", Count, ["step"]);
+    /// Bytes of those `retired` and `removed`.
+    BLOB_BYTES_COLLECTED: Counter<1> = Counter::new(
+        "gateway_blob_bytes_collected_total", "Bytes of the blobs that collections changed.", Bytes, ["step"]);
+    /// Retired copies that the last collection of this process left for their second look.
+    BLOBS_RETIRED: Gauge<0> = Gauge::new(
+        "gateway_blobs_retired", "Retired blobs that wait for their removal.", Count, []);
+    /// What collections could not do.
+    BLOB_COLLECTION_FAILURES: Counter<0> = Counter::new(
+        "gateway_blob_collection_failures_total", "Failures of collections of blobs.", Count, []);
+    /// End of the last collection of this process without a failure, in seconds since 1970.
+    BLOB_COLLECTION_LAST: Gauge<0> = Gauge::new(
+        "gateway_blob_collection_last_success_seconds", "Time of the last collection of blobs without a failure.",
+        Seconds, []);
+
     // Correctness
 
     /// Writes refused because the run changed hands.
     STALE_WRITES: Counter<0> = Counter::new(
         "gateway_stale_writes_refused_total", "Writes refused because the run had changed hands.", Count, []);
     /// Work that only a sweep found: `ready` without a wake-up, runs of a dead `session`, a `cancel` that its holder
-    /// did not obey.
+    /// did not obey, runs of a `claim` whose answer was lost.
     FOUND_BY_SWEEP: Counter<1> = Counter::new(
         "gateway_found_by_sweep_total", "Work that no wake-up had announced.", Count, ["kind"]);
     /// Feed messages that were not the next one and caused a read.

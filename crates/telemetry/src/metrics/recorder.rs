@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use super::{
     definition::{Definition, Kind},
     definitions::ALL,
+    series::keep_handles,
 };
 use crate::TelemetryError;
 
@@ -30,6 +31,7 @@ impl Metrics {
         let recorder = recorder()?;
         let handle = recorder.handle();
         metrics::set_global_recorder(recorder).map_err(|_| TelemetryError::MetricsInstalled)?;
+        keep_handles();
         // Shown as 0 from the start; with labels it is not known yet which series there will be.
         ALL.iter()
             .filter(|metric| metric.info().labels.is_empty())

@@ -8,7 +8,7 @@ use tokio::{
         TcpStream,
         tcp::{ReadHalf, WriteHalf},
     },
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     time::{Instant, sleep_until},
 };
 
@@ -23,6 +23,8 @@ type Changes = watch::Receiver<State>;
 pub(super) struct Connection {
     pub(super) target: SocketAddr,
     pub(super) generation: u64,
+    /// The last shears that do not concern it.
+    pub(super) shears: u64,
     pub(super) changes: Changes,
     pub(super) client: OpenClient,
 }
@@ -57,13 +59,19 @@ impl Connection {
             let (client_in, client_out) = client.split();
             let (server_in, server_out) = server.split();
             let open = self.client;
-            let to_server = async {
-                pump(client_in, server_out, Direction::ToServer, changes, || drop(open)).await;
+            let sheared = Notify::new();
+            let pump_of = |direction| Pump {
+                direction,
+                changes,
+                blades: Blades::new(self.shears, direction),
+                sheared: &sheared,
             };
-            let to_client = pump(server_in, client_out, Direction::ToClient, changes, || ());
+            let to_server = pump_of(Direction::ToServer).run(client_in, server_out, || drop(open));
+            let to_client = pump_of(Direction::ToClient).run(server_in, client_out, || ());
             tokio::select! {
                 ((), ()) = async { tokio::join!(to_server, to_client) } => return,
                 () = cut(self.generation, changes.clone()) => {}
+                () = sheared.notified() => {}
             }
         }
         reset(client);
@@ -71,40 +79,86 @@ impl Connection {
     }
 }
 
-/// Carries one direction until its end of file, which `ended` hears of at once.
-async fn pump(
-    mut from: ReadHalf<'_>,
-    mut to: WriteHalf<'_>,
+/// What still passes before a connection is cut.
+struct Blades {
     direction: Direction,
-    changes: &Changes,
-    ended: impl FnOnce(),
-) {
-    let (sender, mut under_way) = mpsc::channel::<(Instant, Vec<u8>)>(UNDER_WAY);
-    let read = async {
-        let mut buffer = vec![0; CHUNK];
-        loop {
-            let n = from.read(&mut buffer).await.unwrap_or(0);
-            let due = Instant::now() + latency(changes);
-            if n == 0 || sender.send((due, buffer[..n].to_vec())).await.is_err() {
-                break;
+    /// The last shears it knows.
+    number: u64,
+    left: Option<usize>,
+}
+
+impl Blades {
+    fn new(number: u64, direction: Direction) -> Self {
+        Self {
+            direction,
+            number,
+            left: None,
+        }
+    }
+
+    /// How much of a piece passes.
+    fn allow(&mut self, changes: &Changes, piece: usize) -> usize {
+        let shears = changes.borrow().shears;
+        if shears.number != self.number {
+            self.number = shears.number;
+            self.left = (shears.direction == self.direction).then_some(shears.bytes);
+        }
+        match &mut self.left {
+            None => piece,
+            Some(left) => {
+                let passes = piece.min(*left);
+                *left -= passes;
+                passes
             }
         }
-        drop(sender);
-        ended();
-    };
-    let write = async {
-        while let Some((due, piece)) = under_way.recv().await {
-            sleep_until(due).await;
+    }
+}
+
+/// One direction of a connection.
+struct Pump<'a> {
+    direction: Direction,
+    changes: &'a Changes,
+    blades: Blades,
+    /// Told when the connection is to be cut.
+    sheared: &'a Notify,
+}
+
+impl Pump<'_> {
+    /// Carries bytes until the end of file, which `ended` hears of at once.
+    async fn run(mut self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, ended: impl FnOnce()) {
+        let (direction, changes) = (self.direction, self.changes);
+        let (sender, mut under_way) = mpsc::channel::<(Instant, Vec<u8>)>(UNDER_WAY);
+        let read = async {
+            let mut buffer = vec![0; CHUNK];
+            loop {
+                let n = from.read(&mut buffer).await.unwrap_or(0);
+                let due = Instant::now() + latency(changes);
+                if n == 0 || sender.send((due, buffer[..n].to_vec())).await.is_err() {
+                    break;
+                }
+            }
+            drop(sender);
+            ended();
+        };
+        let write = async {
+            while let Some((due, piece)) = under_way.recv().await {
+                sleep_until(due).await;
+                passes(changes, direction).await;
+                let allowed = self.blades.allow(changes, piece.len());
+                if to.write_all(&piece[..allowed]).await.is_err() {
+                    return;
+                }
+                if allowed < piece.len() {
+                    self.sheared.notify_one();
+                    return;
+                }
+            }
             passes(changes, direction).await;
-            if to.write_all(&piece).await.is_err() {
-                return;
-            }
-        }
-        passes(changes, direction).await;
-        // The other side may be gone already.
-        let _ = to.shutdown().await;
-    };
-    tokio::join!(read, write);
+            // The other side may be gone already.
+            let _ = to.shutdown().await;
+        };
+        tokio::join!(read, write);
+    }
 }
 
 fn latency(changes: &Changes) -> Duration {

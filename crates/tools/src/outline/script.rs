@@ -1,58 +1,37 @@
-//! JavaScript and TypeScript, read by their tree-sitter grammars. A broken source still has an outline: the parser
-//! carries on behind an error and says where it was.
+//! JavaScript and TypeScript, read by their tree-sitter grammars.
 
-use tree_sitter::{Language as Grammar, Node, Parser, Tree};
+use tree_sitter::{Node, Tree};
 
-use super::{Item, Outline, Section};
-use crate::text::cut;
-
-/// Declarations inside declarations that are shown: a class in a namespace in a module.
-const MAX_DEPTH: usize = 6;
-const MAX_DIAGNOSTICS: usize = 10;
-/// Nodes looked at for errors; a source full of them needs no list of all.
-const MAX_VISITED: usize = 200_000;
-const MAX_TEXT_CHARS: usize = 200;
+use super::tree::{MAX_DEPTH, Reader, one_line};
+use super::{Outline, Section, tree};
 
 /// Outlines a script; with `types`, as TypeScript.
 pub(super) fn outline(source: &str, types: bool) -> Outline {
     let Some(tree) = parse(source, types) else {
         return Outline::default();
     };
-    let mut reader = Reader {
-        source,
-        outline: Outline::default(),
-    };
+    let mut reader = Reader::new(source);
     reader.block(tree.root_node(), 0);
     reader.errors(&tree);
     reader.outline
 }
 
 fn parse(source: &str, types: bool) -> Option<Tree> {
-    let with = |grammar: Grammar| {
-        let mut parser = Parser::new();
-        parser.set_language(&grammar).ok()?;
-        parser.parse(source, None)
-    };
     if !types {
-        return with(tree_sitter_javascript::LANGUAGE.into());
+        return tree::parse(source, tree_sitter_javascript::LANGUAGE.into());
     }
-    let plain = with(tree_sitter_typescript::LANGUAGE_TYPESCRIPT.into())?;
+    let plain = tree::parse(source, tree_sitter_typescript::LANGUAGE_TYPESCRIPT.into())?;
     if !plain.root_node().has_error() {
         return Some(plain);
     }
     // Markup in the source; the other way round, angle-bracket casts would be errors.
-    match with(tree_sitter_typescript::LANGUAGE_TSX.into()) {
+    match tree::parse(source, tree_sitter_typescript::LANGUAGE_TSX.into()) {
         Some(markup) if !markup.root_node().has_error() => Some(markup),
         _ => Some(plain),
     }
 }
 
-struct Reader<'s> {
-    source: &'s str,
-    outline: Outline,
-}
-
-impl<'s> Reader<'s> {
+impl Reader<'_> {
     fn block(&mut self, node: Node<'_>, depth: usize) {
         let mut cursor = node.walk();
         for child in node.named_children(&mut cursor) {
@@ -208,66 +187,6 @@ impl<'s> Reader<'s> {
             }
         }
     }
-
-    /// A declaration: its text ends before its body.
-    fn add(&mut self, section: Section, depth: usize, whole: Node<'_>, body: Option<Node<'_>>) {
-        let end = body.map_or(whole.end_byte(), |body| body.start_byte());
-        let text = self.source.get(whole.start_byte()..end).unwrap_or_default();
-        let text = one_line(text);
-        let text = text.trim_end_matches('=').trim_end();
-        self.outline.items.push(Item {
-            section,
-            depth,
-            first: whole.start_position().row + 1,
-            last: last_line(whole),
-            text: cut(text, MAX_TEXT_CHARS),
-        });
-    }
-
-    fn text(&self, node: Node<'_>) -> &'s str {
-        self.source.get(node.byte_range()).unwrap_or_default()
-    }
-
-    /// Where the parser had to guess.
-    fn errors(&mut self, tree: &Tree) {
-        if !tree.root_node().has_error() {
-            return;
-        }
-        let mut cursor = tree.walk();
-        for _ in 0..MAX_VISITED {
-            let node = cursor.node();
-            if node.is_error() || node.is_missing() {
-                let line = node.start_position().row + 1;
-                let what = match node.is_missing() {
-                    true => format!("missing {}", node.kind()),
-                    false => "syntax error".to_owned(),
-                };
-                self.outline.diagnostics.push(format!("line {line}: {what}"));
-                if self.outline.diagnostics.len() >= MAX_DIAGNOSTICS {
-                    return;
-                }
-            }
-            if node.has_error() && !node.is_error() && cursor.goto_first_child() {
-                continue;
-            }
-            while !cursor.goto_next_sibling() {
-                if !cursor.goto_parent() {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// A declaration that ends at the very beginning of a line ends on the one before.
-fn last_line(node: Node<'_>) -> usize {
-    let end = node.end_position();
-    let row = end.row + usize::from(end.column > 0);
-    row.max(node.start_position().row + 1)
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

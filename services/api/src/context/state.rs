@@ -19,7 +19,7 @@ use ag_engine::{Deps, Starter};
 use ag_messaging::SharedCounters;
 use ag_store::StoreError;
 use ag_telemetry::metrics::Metrics;
-use ag_types::{SystemScope, TenantScope};
+use ag_types::{RunId, SystemScope, TenantScope};
 use async_trait::async_trait;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -28,6 +28,7 @@ use crate::{
     limits::{Lockouts, PlaneCaps, PlaneLimits},
     middleware::Guards,
     router::RouteTable,
+    second_look::SecondLooks,
     server::{Ops, Probe, Readiness},
     stream::Streams,
 };
@@ -149,6 +150,7 @@ struct Inner {
     started: Instant,
     drain: CancellationToken,
     tasks: TaskTracker,
+    second_looks: SecondLooks,
 }
 
 impl AppState {
@@ -241,6 +243,7 @@ impl AppState {
             started: Instant::now(),
             drain,
             tasks: TaskTracker::new(),
+            second_looks: SecondLooks::default(),
         }))
     }
 
@@ -291,6 +294,14 @@ impl AppState {
         Ops {
             metrics: self.0.metrics.clone(),
             probe: Arc::new(self.clone()),
+        }
+    }
+
+    /// Takes runs over later whose holders then still ignore a cancel.
+    pub(super) fn look_again(&self, scope: &TenantScope, runs: &[RunId]) {
+        if !runs.is_empty() {
+            let (deps, drain) = (self.deps(), &self.0.drain);
+            self.0.second_looks.add(deps, &self.0.tasks, drain, scope, runs);
         }
     }
 

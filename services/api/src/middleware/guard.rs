@@ -16,12 +16,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 
 use super::{audit::Audited, outer::insert_all};
 use crate::{
-    AppState, CsrfCheck,
+    ApiError, AppState, CsrfCheck,
     context::Caller,
     limits::{Lockouts, PlaneLimits, PlanePlace, Refused},
     server::Peer,
@@ -282,12 +283,46 @@ async fn bounded(limits: &BodyLimits, request: Request) -> Result<Request, Refus
     match length {
         Some(bytes) if bytes > limit => Err(Refusal::TooLarge { bytes, limit }),
         Some(_) => Ok(request),
+        // Uploads are large: who reads the form finds out.
+        None if limits.is_upload(request.uri().path()) => Ok(request.map(|body| up_to(body, limit))),
         None => {
             let (parts, body) = request.into_parts();
             let body = read_up_to(body, limit).await?;
             Ok(Request::from_parts(parts, Body::from(body)))
         }
     }
+}
+
+/// The end of a body that turned out to be too large.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("a body of more than {limit} bytes")]
+pub(crate) struct OverLimit {
+    bytes: u64,
+    limit: u64,
+}
+
+impl OverLimit {
+    /// As the security layer answers where the length is known before.
+    pub(crate) fn refusal(&self) -> ApiError {
+        let Self { bytes, limit } = *self;
+        let refusal = Refusal::TooLarge { bytes, limit };
+        let text = refusal.body()["detail"].as_str().unwrap_or_default().to_owned();
+        ApiError::too_large(text)
+    }
+}
+
+/// The same body, which fails with [`OverLimit`] beyond the limit.
+fn up_to(body: Body, limit: u64) -> Body {
+    let mut bytes = 0;
+    let counted = body.into_data_stream().map(move |chunk| {
+        let chunk = chunk?;
+        bytes += chunk.len() as u64;
+        match bytes > limit {
+            true => Err(axum::Error::new(OverLimit { bytes, limit })),
+            false => Ok(chunk),
+        }
+    });
+    Body::from_stream(counted)
 }
 
 async fn read_up_to(mut body: Body, limit: u64) -> Result<Bytes, Refusal> {

@@ -6,7 +6,7 @@ mod sandbox;
 #[cfg(test)]
 mod tests;
 
-pub use profiles::StoredProfiles;
+pub use profiles::{Resealed, StoredProfiles, reseal_secrets};
 
 use crate::operation::ops;
 

@@ -4,9 +4,11 @@ mod audio;
 mod capabilities;
 mod catalog;
 mod embeddings;
+mod items;
 mod media;
 mod model_capabilities;
 mod providers;
+mod remote;
 mod semantics;
 #[cfg(test)]
 mod tests;

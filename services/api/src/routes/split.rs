@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ag_providers::{ModelService, ServiceVerb};
+use ag_providers::{ModelService, ServiceCall, ServiceVerb};
 use ag_types::Object;
 use serde_json::{Value, json};
 
@@ -36,11 +36,19 @@ pub(super) async fn ask(
         ServiceVerb::Get => {
             let query: Vec<(String, String)> = set.map(|(name, value)| (name, text(&value))).collect();
             let query: Vec<(&str, String)> = query.iter().map(|(n, v)| (n.as_str(), v.clone())).collect();
-            service.ask(verb, path, &query, None, timeout).await
+            let call = ServiceCall {
+                query: &query,
+                ..ServiceCall::new(verb, path, timeout)
+            };
+            service.ask(call).await
         }
         _ => {
             let body = Value::Object(set.collect());
-            service.ask(verb, path, &[], Some(&body), timeout).await
+            let call = ServiceCall {
+                body: Some(&body),
+                ..ServiceCall::new(verb, path, timeout)
+            };
+            service.ask(call).await
         }
     };
     answer.unwrap_or_else(|error| {

@@ -195,6 +195,10 @@ impl SecretBox for Mirror {
         let body = body.ok_or(SecretBoxError::Damaged)?;
         Ok(body.chars().rev().collect::<String>().into())
     }
+
+    fn is_current(&self, _: &str) -> bool {
+        true
+    }
 }
 
 /// Whether keys can be stored.

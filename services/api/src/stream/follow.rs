@@ -17,8 +17,9 @@ use tokio::{
     sync::broadcast::error::{RecvError, TryRecvError},
     time::{Instant, Sleep},
 };
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::{Streams, frame, quiet::Watching};
+use super::{Streams, frame, out::Out, quiet::Watching};
 use crate::middleware::StreamPlace;
 
 /// Records of one read: a client that is far behind is served in pieces of this size.
@@ -50,6 +51,8 @@ pub(crate) struct Follow {
     cursor: i64,
     heartbeat: Duration,
     idle: Pin<Box<Sleep>>,
+    /// Kept, because all streams of a node wait for it in one list.
+    drained: Pin<Box<WaitForCancellationFutureOwned>>,
     phase: Phase,
     /// The first page, read when the stream was opened.
     first: Option<LedgerPage>,
@@ -96,9 +99,11 @@ impl Follow {
         };
         let feed = streams.feed.subscribe(key).await;
         let watching = streams.quiet.watch(key);
+        ag_failpoints::pass("stream.subscribed", &[]).await;
         let Some(first) = streams.store.ledger(&scope, run, after, PAGE).await? else {
             return Ok(None);
         };
+        ag_failpoints::pass("stream.replayed", &[]).await;
         Ok(Some(Self {
             streams: streams.clone(),
             scope,
@@ -108,6 +113,7 @@ impl Follow {
             cursor: after,
             heartbeat,
             idle: Box::pin(tokio::time::sleep(heartbeat)),
+            drained: Box::pin(streams.drain.clone().cancelled_owned()),
             phase: Phase::Behind,
             first: Some(first),
             _place: place,
@@ -125,7 +131,7 @@ impl Follow {
 
     /// The next frames; `None` at the end.
     pub(super) async fn next(&mut self) -> Option<Bytes> {
-        let mut out = String::new();
+        let mut out = Out::default();
         while out.is_empty() {
             match self.phase {
                 Phase::Over => return None,
@@ -144,12 +150,12 @@ impl Follow {
             }
         }
         self.idle.as_mut().reset(Instant::now() + self.heartbeat);
-        Some(out.into())
+        Some(out.into_bytes())
     }
 
     /// Sends what the store holds after the cursor. The page's status and end belong together: terminal means that
     /// nothing follows.
-    async fn read(&mut self, out: &mut String) -> Result<(), StoreError> {
+    async fn read(&mut self, out: &mut Out) -> Result<(), StoreError> {
         let page = match self.first.take() {
             Some(page) => Some(page),
             None => {
@@ -164,14 +170,14 @@ impl Follow {
             return Ok(());
         };
         for (seq, line) in page.records() {
-            frame::step(out, seq, line);
+            frame::step(out.text(), seq, line);
             self.cursor = seq;
         }
         if self.cursor < page.last_seq && !out.is_empty() {
             return Ok(());
         }
         if page.status.is_terminal() {
-            frame::done(out, &self.run.to_string(), self.cursor);
+            frame::done(out.text(), &self.run.to_string(), self.cursor);
             self.phase = Phase::Over;
         } else {
             self.phase = Phase::Live;
@@ -182,14 +188,14 @@ impl Follow {
     async fn wait(&mut self) -> Event {
         tokio::select! {
             biased;
-            () = self.streams.drain.cancelled() => Event::Drain,
+            () = self.drained.as_mut() => Event::Drain,
             item = self.feed.items.recv() => Event::Item(item),
             Ok(()) = self.watching.seen.changed() => Event::Seen,
             () = self.idle.as_mut() => Event::Idle,
         }
     }
 
-    async fn take(&mut self, event: Event, out: &mut String) {
+    async fn take(&mut self, event: Event, out: &mut Out) {
         match event {
             Event::Item(Ok(item)) => {
                 self.watching.mark_busy();
@@ -214,9 +220,9 @@ impl Follow {
                     self.phase = Phase::Behind;
                 }
             }
-            Event::Idle => out.push_str(frame::KEEP_ALIVE),
+            Event::Idle => out.text().push_str(frame::KEEP_ALIVE),
             Event::Drain => {
-                frame::retry(out, RandomState::new().hash_one(self.run));
+                frame::retry(out.text(), RandomState::new().hash_one(self.run));
                 self.phase = Phase::Over;
                 STREAMS_CUT.with(["drain"]).increment(1);
             }
@@ -224,7 +230,7 @@ impl Follow {
     }
 
     /// Takes what is there already, so that a burst is one write.
-    fn buffered(&mut self, out: &mut String) {
+    fn buffered(&mut self, out: &mut Out) {
         while matches!(self.phase, Phase::Live) && out.len() < CHUNK_BYTES {
             match self.feed.items.try_recv() {
                 Ok(item) => self.item(item, out),
@@ -234,21 +240,25 @@ impl Follow {
         }
     }
 
-    fn item(&mut self, item: FeedItem, out: &mut String) {
+    fn item(&mut self, item: FeedItem, out: &mut Out) {
         match item {
             FeedItem::Record { seq, .. } if seq <= self.cursor => {}
             FeedItem::Record {
                 seq,
                 line: Some(line),
             } if seq == self.cursor + 1 => {
-                frame::step(out, seq, &line);
+                out.push(line.rendered(|line| {
+                    let mut text = String::new();
+                    frame::step(&mut text, seq, line);
+                    text.into()
+                }));
                 self.cursor = seq;
             }
             // The next one, too large to be carried: a read, and no gap.
             FeedItem::Record { seq, line: None } if seq == self.cursor + 1 => self.phase = Phase::Behind,
             FeedItem::Record { .. } => self.fall_behind(),
             FeedItem::Terminal { last_seq } if last_seq <= self.cursor => {
-                frame::done(out, &self.run.to_string(), self.cursor);
+                frame::done(out.text(), &self.run.to_string(), self.cursor);
                 self.phase = Phase::Over;
             }
             FeedItem::Terminal { .. } => self.fall_behind(),

@@ -15,7 +15,7 @@ use super::progress::Terminal;
 use crate::{
     backend,
     cli::{MigrateArgs, SourceKind},
-    compose, objects,
+    compose, objects, secrets,
 };
 
 /// Looks, and with `--apply` writes.
@@ -46,6 +46,7 @@ async fn from_reference(
     if kind == StoreKind::Sqlite && !postgres {
         reference::check_apart(path, &config.data.dir)?;
     }
+    let secrets = secrets::open(&config)?;
     let home = env.get("HOME").map(Path::new);
     let options = PlanOptions {
         kind,
@@ -53,6 +54,7 @@ async fn from_reference(
         flows_dirs: args.flows_dir.clone(),
         user_settings: home.map(|home| home.join(".abstractcore/config/abstractcore.json")),
         ledgers: !args.apply,
+        seals: secrets.is_some(),
         limits: ag_bundles::Limits::default(),
     };
     let plan = Plan::read(options, progress.clone()).await?;
@@ -66,6 +68,7 @@ async fn from_reference(
     let target = Target {
         deps: platform.deps.clone(),
         imports: platform.backend.imports.clone(),
+        secrets,
         workspaces: config.workspaces_root(),
     };
     let done = reference::apply(plan, &target, progress).await;

@@ -10,6 +10,7 @@ mod pools;
 mod races;
 mod script;
 mod trees;
+mod unheard;
 
 use std::sync::Arc;
 

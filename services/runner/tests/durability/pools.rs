@@ -2,25 +2,29 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ag_messaging::{Bell, Control, WakeUps, local::LocalBell};
 use ag_runner::{Company, RunnerOptions};
 use ag_store::PoolLoad;
-use ag_types::{RunStatus, SystemScope};
+use ag_types::{RunKey, RunStatus, SessionId, SystemScope};
 use ag_visualflow::{NodeCatalogue, NodeType};
+use async_trait::async_trait;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::Place;
 use crate::support::{
     Embedded, Setup,
-    flow::{answer, ask, line, line_to, model, node, subflow},
+    flow::{answer, ask, emit, line, line_to, listen, model, node, subflow},
     output,
 };
 
 const SYSTEM: SystemScope = SystemScope::new("test");
 
-fn runner_of(pool: &str, workspace: bool) -> RunnerOptions {
+pub(super) fn runner_of(pool: &str, workspace: bool) -> RunnerOptions {
     RunnerOptions {
         pool: pool.into(),
         company: Company::Others { workspace },
+        pool_grace: Duration::ZERO,
         ..RunnerOptions::default()
     }
 }
@@ -128,6 +132,72 @@ async fn manifests_name_pools_and_children_inherit() {
     assert_eq!(load(&gateway, "default").await.expect("default").leased, 0);
     place.model.gate.add_permits(1);
     assert_eq!(gateway.ended(run).await.columns.status, RunStatus::Completed);
+    gpu.leave().await;
+    gateway.stop().await;
+}
+
+/// A bell that remembers where it was rung, and for whom.
+#[derive(Default)]
+struct Remembering {
+    bell: LocalBell,
+    rung: Mutex<Vec<(String, RunKey)>>,
+}
+
+#[async_trait]
+impl Bell for Remembering {
+    async fn ring(&self, pool: &str, runs: &[RunKey]) {
+        let rung = runs.iter().map(|key| (pool.to_owned(), *key));
+        self.rung.lock().extend(rung);
+        self.bell.ring(pool, runs).await;
+    }
+    async fn listen(&self, pool: Arc<str>) -> Box<dyn WakeUps> {
+        self.bell.listen(pool).await
+    }
+    async fn control(&self, session: SessionId, message: Control) {
+        self.bell.control(session, message).await;
+    }
+    async fn controls(&self, session: SessionId) -> tokio::sync::mpsc::Receiver<Control> {
+        self.bell.controls(session).await
+    }
+    fn healthy(&self) -> bool {
+        self.bell.healthy()
+    }
+}
+
+/// Mail to a run of another pool rings there, and nobody has to hand the run on.
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_rings_where_its_target_belongs() {
+    let place = Place::new();
+    let bell = Arc::new(Remembering::default());
+    let setup = Setup {
+        runner: runner_of("default", true),
+        bell: Some(bell.clone()),
+        ..place.setup()
+    };
+    let gateway = place.gateway(setup).await;
+    let flows = [
+        ("hears", line(vec![listen("w", "news")])),
+        ("tells", line(vec![in_pool(emit("e", "news"), "gpu")])),
+    ];
+    gateway.install(&flows).await;
+    let gpu = gateway.join(runner_of("gpu", true)).await;
+    let hears = gateway.run("hears", json!({})).await;
+    gateway.waiting(hears).await;
+    bell.rung.lock().clear();
+    let tells = gateway.run("tells", json!({})).await;
+    gateway.ended(tells).await;
+    assert_eq!(gateway.ended(hears).await.columns.status, RunStatus::Completed);
+    let of = |run| {
+        let rung = bell.rung.lock();
+        let pools: Vec<String> = rung
+            .iter()
+            .filter(|(_, key)| key.run == run)
+            .map(|(pool, _)| pool.clone())
+            .collect();
+        pools
+    };
+    assert_eq!(of(hears), ["default"], "once, at home");
+    assert_eq!(of(tells), ["default", "gpu", "default"], "there and back");
     gpu.leave().await;
     gateway.stop().await;
 }

@@ -33,6 +33,8 @@ pub(crate) struct Faults {
     /// So many reads that steps make still fail.
     blind: AtomicUsize,
     refused: AtomicUsize,
+    /// So many granted claims are answered as if the store were away.
+    unheard: AtomicUsize,
 }
 
 impl Faults {
@@ -50,6 +52,16 @@ impl Faults {
 
     pub(crate) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// The answers of the next claims that are granted get lost.
+    pub(crate) fn lose_claims(&self, claims: usize) {
+        self.unheard.store(claims, Ordering::SeqCst);
+    }
+
+    /// Granted claims whose answers are still to be lost.
+    pub(crate) fn unheard(&self) -> usize {
+        self.unheard.load(Ordering::SeqCst)
     }
 
     /// The next reads of steps (registry, listeners) fail.
@@ -152,9 +164,20 @@ impl RunStore for FaultyStore {
         keys: &[RunKey],
         known: &[(RunKey, i32)],
     ) -> Result<Claim> {
-        self.faults
+        let claim = self
+            .faults
             .write(self.inner.claim(scope, session, keys, known))
-            .await
+            .await?;
+        let one_less = |left: usize| left.checked_sub(1);
+        let unheard = &self.faults.unheard;
+        if !claim.runs.is_empty()
+            && unheard
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
+                .is_ok()
+        {
+            return Err(StoreError::Unavailable("the answer got lost".to_owned()));
+        }
+        Ok(claim)
     }
     async fn release(
         &self,
@@ -166,6 +189,15 @@ impl RunStore for FaultyStore {
         self.faults
             .write(self.inner.release(scope, session, key, epoch))
             .await
+    }
+    async fn held_runs(&self, scope: &SystemScope, session: SessionId) -> Result<Vec<(RunKey, i64)>> {
+        self.faults.read(self.inner.held_runs(scope, session)).await
+    }
+    async fn ready_among(&self, scope: &SystemScope, keys: &[RunKey]) -> Result<Vec<Woken>> {
+        self.faults.read(self.inner.ready_among(scope, keys)).await
+    }
+    async fn take_over(&self, scope: &TenantScope, runs: &[RunId]) -> Result<Vec<Woken>> {
+        self.faults.read(self.inner.take_over(scope, runs)).await
     }
     async fn commit(&self, scope: &SystemScope, commit: Commit) -> Result<CommitOutcome> {
         self.faults.write(self.inner.commit(scope, commit)).await

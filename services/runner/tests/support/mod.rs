@@ -21,7 +21,10 @@ use ag_engine::{
     workflows::BundleRecord,
 };
 use ag_kernel::{Exception, ToolCatalogue, Workflow};
-use ag_messaging::local::{LocalBell, LocalFeed};
+use ag_messaging::{
+    Bell,
+    local::{LocalBell, LocalFeed},
+};
 use ag_providers::{CapabilityTable, ProviderClient, ProviderDirectory, ProviderError, ProviderQuery};
 use ag_runner::{Company, LocalSlots, Runner, RunnerOptions};
 use ag_store::{CommandRow, Document, DocumentKind, PutMode, RunRow, Store, StoreError};
@@ -115,6 +118,8 @@ pub(crate) struct Setup {
     /// Workflows that are code.
     pub(crate) natives: Vec<(&'static str, Arc<dyn Workflow>)>,
     pub(crate) runner: RunnerOptions,
+    /// Instead of a bell of its own.
+    pub(crate) bell: Option<Arc<dyn Bell>>,
     /// Node types that the runner knows; those who start runs know all.
     pub(crate) runner_catalogue: Option<Arc<dyn NodeCatalogue>>,
 }
@@ -201,7 +206,7 @@ impl Embedded {
         let deps = Arc::new(Deps {
             store: store.clone(),
             blobs: blobs.clone(),
-            bell: Arc::new(LocalBell::default()),
+            bell: setup.bell.unwrap_or_else(|| Arc::new(LocalBell::default())),
             feed: Arc::new(LocalFeed::default()),
             effects,
             tools,

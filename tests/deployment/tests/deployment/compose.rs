@@ -104,6 +104,34 @@ fn containers_are_confined() {
     }
 }
 
+/// The root file system cannot be written: what our processes write has a place, in memory only where it is little.
+#[test]
+fn what_is_written_has_a_place() {
+    for (name, service) in services().iter().filter(|(_, service)| is_ours(service)) {
+        let memory = texts(&service["tmpfs"]);
+        let places: Vec<&str> = memory
+            .iter()
+            .filter_map(|place| place.split(':').next())
+            .collect();
+        let volumes = texts(&service["volumes"]);
+        let volume = |path: &str| {
+            volumes
+                .iter()
+                .any(|volume| volume.split(':').nth(1) == Some(path))
+        };
+        assert!(places.contains(&"/tmp"), "{name}: /tmp");
+        assert!(places.contains(&"/data") != volume("/data"), "{name}: /data");
+        for place in &memory {
+            for part in ["uid=10001", "gid=10001", "mode=0700", "size="] {
+                assert!(place.contains(part), "{name}: {part} of {place}");
+            }
+        }
+        // Uploads on their way lie in the data directory.
+        let serves = name == "gateway" || name.starts_with("api-");
+        assert!(!serves || volume("/data"), "{name}: uploads would lie in memory");
+    }
+}
+
 #[test]
 fn images_are_pinned() {
     // At least a minor version; a digest is better and welcome.
@@ -333,5 +361,7 @@ fn the_cluster_is_one() {
         limits.len() == 2 && limits.iter().all(|limit| *limit > 10),
         "{limits:?}"
     );
+    // A picture or a video that a client waits for says nothing until it is there.
+    assert!(proxy.contains("timeout server 900s"));
     assert!(!proxy.contains("compression"), "streams are not compressed");
 }

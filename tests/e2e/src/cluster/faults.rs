@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ag_testkit::{Dependency, Fault, StopMode};
+use ag_testkit::{Dependency, Direction, Fault, StopMode};
 use anyhow::{Context as _, Result, ensure};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
@@ -43,12 +43,21 @@ pub async fn postgres_connections(field: &mut Field, times: u32) -> Result<Repor
         .run(field, async move |field, report| {
             let mut rng = StdRng::seed_from_u64(field.seed);
             let cluster = &field.cluster;
+            let mut cut_answers = 0;
             for n in 0..times {
-                if n % 4 == 3 {
+                if n % 2 == 1 {
                     let node = rng.random_range(0..cluster.api.len() + cluster.runners.len());
-                    match node.checked_sub(cluster.api.len()) {
-                        None => cluster.api_link(node, Dependency::Postgres).cut(),
-                        Some(runner) => cluster.runner_link(runner, Dependency::Postgres).cut(),
+                    let link = match node.checked_sub(cluster.api.len()) {
+                        None => cluster.api_link(node, Dependency::Postgres),
+                        Some(runner) => cluster.runner_link(runner, Dependency::Postgres),
+                    };
+                    match n % 4 == 1 {
+                        // In the middle of what the server answers next: it has committed, and nobody is told.
+                        true => {
+                            link.cut_after(Direction::ToClient, rng.random_range(0..60));
+                            cut_answers += 1;
+                        }
+                        false => link.cut(),
                     }
                 } else {
                     let ended = cluster.number(END_ONE).await?;
@@ -57,6 +66,7 @@ pub async fn postgres_connections(field: &mut Field, times: u32) -> Result<Repor
                 report.fault();
                 pause(200).await;
             }
+            report.figure("cut_in_answers", cut_answers);
             Ok(())
         })
         .await

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use crate::{
     Api, FakeUpstream, gateway,
     load::flows::{self, Golden},
+    points::FAILPOINTS,
     report::{self, Report},
 };
 
@@ -42,7 +43,10 @@ impl Field {
         }
         options.api = api;
         options.runners = runners;
+        // Says in the log whether the program has failpoints at all.
+        options = options.env(FAILPOINTS, "nothing=abort");
         options.proxied = true;
+        options.metrics = true;
         // What a server acknowledged survives its crash.
         options.durable = true;
         options.log_filter = gateway::log_filter();
@@ -88,6 +92,25 @@ impl Field {
         report.node("api", self.cluster.api.len());
         report.node("runner", self.cluster.runners.len());
         report
+    }
+
+    /// A metric of each runner, summed over its labels.
+    pub(super) async fn of_runners(&self, metric: &str) -> Result<f64> {
+        let mut sum = 0.0;
+        for runner in &self.cluster.runners {
+            let port = runner.metrics_port().context("a runner without metrics")?;
+            let Ok(page) = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await else {
+                // One that does not run has counted nothing.
+                continue;
+            };
+            let page = page.text().await?;
+            let values = page
+                .lines()
+                .filter(|line| line.starts_with(metric))
+                .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+            sum += values.sum::<f64>();
+        }
+        Ok(sum)
     }
 
     /// For the person who looks for the reason of a failure.

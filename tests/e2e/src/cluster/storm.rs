@@ -30,12 +30,13 @@ const WORKERS: usize = 6;
 const READERS: usize = 8;
 /// Calls long enough to be interrupted, and enough of them.
 const CALL_MS: u64 = 200;
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
     Kind::Chain,
     Kind::Timers,
     Kind::PausedTimers,
     Kind::Answered,
     Kind::Cancelled,
+    Kind::Signalled,
     Kind::Parent,
     Kind::Model,
     Kind::Model,

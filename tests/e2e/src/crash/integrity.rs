@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use tokio::process::Command;
 
 /// What was found.
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Sound,
     Corrupt(String),
     /// No tool to look with.
@@ -25,7 +25,7 @@ print(rows[0][0])
 ";
 
 /// Copies database and log, so that the check does not recover in place of the gateway.
-pub(super) async fn check(data_dir: &Path) -> Result<Verdict> {
+pub(crate) async fn check(data_dir: &Path) -> Result<Verdict> {
     let scratch = tempfile::tempdir()?;
     for name in ["gateway.sqlite3", "gateway.sqlite3-wal"] {
         let from = data_dir.join(name);

@@ -70,6 +70,7 @@ pub(crate) async fn everything(
     report.figure("acknowledged_commands", totals.commands);
     report.figure("commands_answered_again", state.resent_commands);
     report.figure("unanswered_starts", state.unanswered_starts);
+    report.figure("parked_and_let_go_on", state.parked);
     report.figure("answers_503", state.unavailable);
     report.figure("effects_executed", totals.executed);
     report.figure("effects_recorded", totals.recorded);

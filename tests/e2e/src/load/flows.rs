@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Answered,
     /// A question whose run is cancelled.
     Cancelled,
+    /// A wait for an event that its client sends.
+    Signalled,
     /// A child run with a message and a wait.
     Parent,
     /// Two model calls with a message between them.
@@ -29,12 +31,13 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Chain,
         Self::Timers,
         Self::PausedTimers,
         Self::Answered,
         Self::Cancelled,
+        Self::Signalled,
         Self::Parent,
         Self::Model,
     ];
@@ -44,6 +47,7 @@ impl Kind {
             Self::Chain => "chain",
             Self::Timers | Self::PausedTimers => "timers",
             Self::Answered | Self::Cancelled => "ask",
+            Self::Signalled => "signal",
             Self::Parent => "parent",
             Self::Model => "model",
         }
@@ -57,14 +61,23 @@ impl Kind {
         }
     }
 
-    pub(super) fn asks(self) -> bool {
-        matches!(self, Self::Answered | Self::Cancelled)
+    /// What its client waits for before it sends its command.
+    pub(super) fn asks(self) -> Option<&'static str> {
+        match self {
+            Self::Answered | Self::Cancelled => Some("user"),
+            Self::Signalled => Some("event"),
+            _ => None,
+        }
     }
 }
 
-/// Input of a run; the prompts are unique, so that the journal tells whose call it was.
+/// Input of a run; the prompts are unique, so that the journal tells whose call it was, and so is the event.
 pub(super) fn input(name: &str) -> Value {
-    json!({"p1": prompt(name, 1), "p2": prompt(name, 2)})
+    json!({"p1": prompt(name, 1), "p2": prompt(name, 2), "key": format!("evt:global:global:{}", event(name))})
+}
+
+fn event(name: &str) -> String {
+    format!("signal-{name}")
 }
 
 pub(super) fn prompt(name: &str, call: u32) -> String {
@@ -78,6 +91,14 @@ pub(super) const CALLS: [(u32, &str); 2] = [(1, "l1"), (2, "l2")];
 pub(crate) fn upstream_script(delay_ms: u64) -> Value {
     json!({"default": {"content": "fine", "delay_ms": delay_ms}})
 }
+
+/// Answers of this size, which a run keeps as artifacts where [`INLINE_BYTES`] is set to less.
+pub(crate) fn long_answers() -> Value {
+    json!({"default": {"content": "fine ".repeat(800), "delay_ms": 20}})
+}
+
+/// Variable that says from which size on a run's values are artifacts.
+pub(crate) const INLINE_BYTES: &str = "ABSTRACTRUNTIME_MAX_INLINE_BYTES";
 
 pub(crate) fn bundle() -> Bundle {
     let say = |text: &str| json!({"message": text});
@@ -98,6 +119,12 @@ pub(crate) fn bundle() -> Bundle {
         .step("start", "q", "ask_user", json!({"prompt": "well?"}))
         .step("q", "end", "on_flow_end", json!({}))
         .data("q.response", "end.response");
+    let signal = Flow::new("signal", &["key"])
+        .node("w", "wait_event", json!({}))
+        .then("start", "w")
+        .step("w", "end", "on_flow_end", json!({}))
+        .data("start.key", "w.event_key")
+        .data("w.event_data", "end.data");
     let child = Flow::new("child", &[])
         .step("start", "a1", "answer_user", say("from the child"))
         .step("a1", "w1", "wait_until", pause)
@@ -119,7 +146,7 @@ pub(crate) fn bundle() -> Bundle {
         .data("start.p2", "l2.prompt")
         .data("l1.response", "end.r1")
         .data("l2.response", "end.r2");
-    Bundle::new(BUNDLE, [chain, timers, ask, parent, child, model])
+    Bundle::new(BUNDLE, [chain, timers, ask, signal, parent, child, model])
 }
 
 /// A ledger without what may differ between runs: node, status and effect of each record. A further attempt at an
@@ -166,12 +193,12 @@ pub(crate) async fn golden(api: &Api) -> Result<Golden> {
     for kind in Kind::ALL {
         let name = format!("golden-{kind:?}");
         let run = api.start(BUNDLE, kind.flow(), input(&name)).await?;
-        if kind.asks() {
+        if let Some(reason) = kind.asks() {
             wait::until("the question", limit, || async {
-                Ok(api.run(&run).await?["waiting"]["reason"] == "user")
+                Ok(api.run(&run).await?["waiting"]["reason"] == reason)
             })
             .await?;
-            let (command, payload) = ask_command(kind);
+            let (command, payload) = ask_command(kind, &name);
             api.command(&name, &run, command, payload).await?.ok()?;
         }
         let ended = api
@@ -191,11 +218,14 @@ pub(crate) async fn golden(api: &Api) -> Result<Golden> {
     Ok(golden)
 }
 
-/// What the client of a waiting question sends.
-pub(super) fn ask_command(kind: Kind) -> (&'static str, Value) {
-    if kind == Kind::Cancelled {
-        ("cancel", json!({"reason": "not needed"}))
-    } else {
-        ("resume", json!({"payload": {"response": "yes"}}))
+/// What the client of a waiting run sends.
+pub(super) fn ask_command(kind: Kind, name: &str) -> (&'static str, Value) {
+    match kind {
+        Kind::Cancelled => ("cancel", json!({"reason": "not needed"})),
+        Kind::Signalled => (
+            "emit_event",
+            json!({"name": event(name), "scope": "global", "payload": {"n": 1}}),
+        ),
+        _ => ("resume", json!({"payload": {"response": "yes"}})),
     }
 }

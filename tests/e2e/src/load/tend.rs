@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use rand::{RngExt as _, rngs::StdRng};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Api, FakeUpstream, client::Refused, upstream::Call};
 
@@ -111,10 +111,22 @@ async fn look_after(workload: &Workload, api: &Api, journal: &Path, index: usize
     let run = workload.run(index);
     let summary = api.run(&run.id).await?;
     let status = summary["status"].as_str().unwrap_or_default();
-    if run.kind.asks() && run.commands.is_empty() && summary["waiting"]["reason"] == "user" {
-        let (kind, payload) = flows::ask_command(run.kind);
+    if let Some(reason) = run.kind.asks()
+        && run.commands.is_empty()
+        && summary["waiting"]["reason"] == reason
+    {
+        let (kind, payload) = flows::ask_command(run.kind, &run.name);
         let command = workload::command(&run.name, kind, payload);
         workload.lock().runs[index].commands.push(command);
+    }
+    if let Some(id) = parked(api, &summary).await? {
+        let n = {
+            let mut state = workload.lock();
+            state.parked += 1;
+            state.parked
+        };
+        let again = format!("{}-again-{n}", run.name);
+        api.command(&again, &id, "resume", json!({})).await?.ok()?;
     }
     send_commands(workload, api, index).await?;
     if read || run.kind == Kind::Model {
@@ -124,6 +136,24 @@ async fn look_after(workload: &Workload, api: &Api, journal: &Path, index: usize
         workload.lock().saw_end(index, status);
     }
     Ok(())
+}
+
+/// The run, or the child that it waits for, if it was parked after three deaths of whoever held it: somebody looks at it
+/// and lets it go on (D20).
+pub(crate) async fn parked(api: &Api, summary: &Value) -> Result<Option<String>> {
+    let is_parked = |run: &Value| {
+        let reason = run["pause_reason"].as_str().unwrap_or_default();
+        run["paused"] == true && reason.starts_with("parked after")
+    };
+    let id = |run: &Value| run["run_id"].as_str().map(str::to_owned);
+    if is_parked(summary) {
+        return Ok(id(summary));
+    }
+    let child = match summary["waiting"]["details"]["sub_run_id"].as_str() {
+        Some(child) => api.run(child).await?,
+        None => return Ok(None),
+    };
+    Ok(is_parked(&child).then(|| id(&child)).flatten())
 }
 
 /// Sends what was not answered yet, in order.

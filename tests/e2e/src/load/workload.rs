@@ -76,6 +76,8 @@ pub(crate) struct State {
     /// Starts without an answer: they may or may not exist.
     pub(crate) unanswered_starts: u64,
     pub(super) resent_commands: u64,
+    /// Runs that were parked after three deaths and let go on.
+    pub(super) parked: u64,
     /// Answers 503.
     pub(super) unavailable: u64,
     /// Violations that a client saw on the way: invariant and text.

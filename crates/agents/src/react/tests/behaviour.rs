@@ -335,3 +335,25 @@ fn strange_variables_do_not_stop_the_run() {
         );
     }
 }
+
+/// Anthropic refuses the results of calls whose reasoning does not come back; nobody else sends any.
+#[test]
+fn reasoning_comes_back_with_the_results() {
+    let blocks = json!([{"type": "thinking", "thinking": "hm", "signature": "s"}]);
+    let call = json!({"name": "read_file", "arguments": {"file_path": "a"}, "call_id": "c1"});
+    let played = play(
+        &vars("t", &["read_file"], 50),
+        vec![
+            model(
+                json!({"content": null, "tool_calls": [call], "finish_reason": "tool_use", "thinking_blocks": blocks}),
+            ),
+            results(&[("c1", "read_file", true, "x")]),
+            calls(&[("read_file", json!({"file_path": "b"}), "c2")]),
+            results(&[("c2", "read_file", true, "y")]),
+            says("done"),
+        ],
+    );
+    let last = &played.payloads(EffectKind::LlmCall)[2]["messages"];
+    assert_eq!(last[1]["thinking_blocks"], blocks);
+    assert_eq!(last[3].get("thinking_blocks"), None);
+}

@@ -1,15 +1,17 @@
 //! Pictures and recordings to work on.
 
+use ag_outbound::OutboundClient;
 use ag_providers::media::MediaFile;
 use serde_json::Value;
 
 use super::spec::Task;
-use crate::EffectCtx;
 use crate::llm_call::input::Input;
 use crate::llm_call::media::{self, Limits};
 use crate::llm_call::text_of;
+use crate::{EffectCtx, Failure};
 
 /// The attachments of a call, loaded.
+#[derive(Default)]
 pub(super) struct Sources {
     pictures: Vec<MediaFile>,
     mask: Option<MediaFile>,
@@ -18,19 +20,20 @@ pub(super) struct Sources {
 
 impl Sources {
     /// Loads all of them; one that is missing fails the call.
-    pub(super) async fn load(ctx: &EffectCtx<'_>, input: &Input<'_>, limits: Limits) -> Result<Self, String> {
+    pub(super) async fn load(
+        ctx: &EffectCtx<'_>,
+        input: &Input<'_>,
+        limits: Limits,
+        http: Option<&OutboundClient>,
+    ) -> Result<Self, Failure> {
         let list = match input.payload().get("media") {
             None | Some(Value::Null) => &[],
             Some(Value::Array(list)) => list.as_slice(),
             Some(single) => std::slice::from_ref(single),
         };
-        let mut sources = Self {
-            pictures: Vec::new(),
-            mask: None,
-            recordings: Vec::new(),
-        };
+        let mut sources = Self::default();
         for value in list {
-            let Some(file) = media::file_of(ctx, value, &limits).await? else {
+            let Some(file) = media::file_of(ctx, value, &limits, http).await? else {
                 continue;
             };
             let kind = text_in(value, "type").unwrap_or_default();

@@ -10,7 +10,7 @@ use super::make::Piece;
 use super::spec::{Spec, Task};
 use super::target::Target;
 use crate::EffectCtx;
-use crate::artifacts::store_artifact;
+use crate::artifacts::store_made;
 use crate::llm_call::text_of;
 
 /// Longest text that a descriptor repeats, in characters.
@@ -39,7 +39,8 @@ impl Keeper<'_> {
             ..NewArtifact::default()
         };
         let now = self.ctx.clock.now();
-        let stored = store_artifact(self.ctx.blobs, self.ctx.scope, new, piece.data, now).await;
+        let (blobs, cancel) = (self.ctx.blobs, &self.ctx.cancel);
+        let stored = store_made(blobs, self.ctx.scope, new, piece.data, now, cancel).await;
         let (meta, row) = stored.map_err(|error| format!("Generated media cannot be stored: {error}"))?;
         let sent_as = piece
             .sent_as

@@ -137,3 +137,41 @@ async fn tools_come_before_the_schema() {
         .collect();
     assert_eq!(keys[2..], ["run/llm/1", "run/llm/1/s"]);
 }
+
+/// Reasoning that its server wants back with the results of the calls: kept with the calls, given back with them.
+#[tokio::test]
+async fn reasoning_is_kept_with_calls() {
+    let block = json!({"type": "thinking", "thinking": "hm", "signature": "s"});
+    let reply = |calls: Vec<ag_providers::ToolCall>| ChatReply {
+        content: Some("a".to_owned()),
+        tool_calls: calls,
+        thinking_blocks: vec![block.clone()],
+        finish_reason: Some("tool_use".to_owned()),
+        ..ChatReply::default()
+    };
+    let call = ag_providers::ToolCall::from_wire(Some("t".to_owned()), "f".to_owned(), json!({}));
+    let world = World::new(vec![
+        Step::reply(reply(vec![call])),
+        Step::reply(reply(vec![])),
+        Step::text("b"),
+    ]);
+    let kept = done(&world, json!({"prompt": "p"})).await;
+    assert_eq!(kept["thinking_blocks"], json!([block]));
+    let plain = done(&world, json!({"prompt": "p"})).await;
+    assert_eq!(plain.get("thinking_blocks"), None);
+
+    let messages = json!([
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "", "thinking_blocks": kept["thinking_blocks"],
+            "tool_calls": [{"type": "function", "id": "t", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "tool", "content": "r", "tool_call_id": "t"},
+    ]);
+    done(&world, json!({"messages": messages})).await;
+    let sent = asked(&world);
+    let blocks: Vec<usize> = sent[2]
+        .messages
+        .iter()
+        .map(|message| message.thinking_blocks.len())
+        .collect();
+    assert_eq!(blocks.iter().sum::<usize>(), 1, "{blocks:?}");
+}

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::terms::{Vocabulary, predicate_term, stored_term};
 use crate::{
-    handler::{Answer, EffectClass, EffectCtx, EffectHandler},
+    handler::{Answer, EffectClass, EffectCtx, EffectHandler, Failure},
     memory::{
         EmbeddingError, Embeddings,
         owners::{MemoryOwners, Owner, Scope, Subject, flag, named_owner, scope_text, text},
@@ -42,7 +42,7 @@ impl KgAssert {
         }
     }
 
-    async fn perform(&self, ctx: &EffectCtx<'_>, payload: &Object) -> Result<Answer, String> {
+    async fn perform(&self, ctx: &EffectCtx<'_>, payload: &Object) -> Result<Answer, Failure> {
         let given = given(payload).ok_or("MEMORY_KG_ASSERT requires payload.assertions (list[object])")?;
         if given.is_empty() {
             let skipped = json!({"ok": true, "count": 0, "assertion_ids": [], "skipped": true});
@@ -64,10 +64,13 @@ impl KgAssert {
         };
         let (mut rows, mut owners) = (Vec::new(), Vec::new());
         for statement in &given {
-            let (row, owner) = self
-                .assertion(ctx, &subject, &common, statement)
-                .await
-                .map_err(|error| format!("MEMORY_KG_ASSERT contained invalid assertions: {error}"))?;
+            let (row, owner) =
+                self.assertion(ctx, &subject, &common, statement)
+                    .await
+                    .map_err(|failure| {
+                        failure
+                            .worded(|error| format!("MEMORY_KG_ASSERT contained invalid assertions: {error}"))
+                    })?;
             rows.push(row);
             owners.extend(owner.and_then(|owner| owner.row));
         }
@@ -123,7 +126,7 @@ impl KgAssert {
         subject: &Subject,
         common: &Common<'_>,
         given: &Object,
-    ) -> Result<(Assertion, Option<Owner>), String> {
+    ) -> Result<(Assertion, Option<Owner>), Failure> {
         let term = |key: &str| {
             let found = given
                 .get(key)
@@ -149,10 +152,6 @@ impl KgAssert {
         let literal = attributes.get("literal") == Some(&Value::Bool(true));
         let provenance = provenance(ctx, common, given);
         let confidence = given.get("confidence").filter(|value| value.is_number());
-        let mut body = Object::new();
-        body.extend(confidence.map(|value| ("confidence".to_owned(), value.clone())));
-        body.insert("provenance".to_owned(), provenance.into());
-        body.insert("attributes".to_owned(), attributes.into());
         let assertion = Assertion {
             assertion_id: ctx.ids.uuid().to_string(),
             owner_id: owner_id.unwrap_or_default(),
@@ -163,14 +162,14 @@ impl KgAssert {
             observed_at: text(given, "observed_at").unwrap_or_else(|| common.now.to_string()),
             valid_from: text(given, "valid_from"),
             valid_until: text(given, "valid_until"),
-            body: Value::Object(body).to_string().into(),
+            body: statement_body(confidence.cloned(), provenance, attributes).into(),
             embedding: None,
         };
         Ok((assertion, owner))
     }
 
     /// Those that their owner does not hold yet. Statements of one payload are not compared with each other.
-    async fn fresh(&self, ctx: &EffectCtx<'_>, rows: Vec<Assertion>) -> Result<Vec<Assertion>, String> {
+    async fn fresh(&self, ctx: &EffectCtx<'_>, rows: Vec<Assertion>) -> Result<Vec<Assertion>, Failure> {
         let mut fresh = Vec::with_capacity(rows.len());
         for row in rows {
             let same = AssertionFilter {
@@ -185,7 +184,7 @@ impl KgAssert {
                 .store
                 .assertions(ctx.scope, &same, AssertionOrder::NewestFirst, 1)
                 .await
-                .map_err(|error| format!("MEMORY_KG_ASSERT store.query failed: {error}"))?;
+                .map_err(|error| Failure::of_store(error, "MEMORY_KG_ASSERT store.query failed"))?;
             if known.is_empty() {
                 fresh.push(row);
             }
@@ -194,7 +193,7 @@ impl KgAssert {
     }
 
     /// Adds vectors where the plane has an embedding model.
-    async fn embed(&self, ctx: &EffectCtx<'_>, rows: &mut [Assertion]) -> Result<(), String> {
+    async fn embed(&self, ctx: &EffectCtx<'_>, rows: &mut [Assertion]) -> Result<(), Failure> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -202,7 +201,10 @@ impl KgAssert {
         let (model, vectors) = match self.embeddings.embed(ctx.scope, &texts, &ctx.cancel).await {
             Ok(done) => done,
             Err(EmbeddingError::NotConfigured | EmbeddingError::Unsupported(_)) => return Ok(()),
-            Err(error) => return Err(format!("MEMORY_KG_ASSERT store.add failed: {error}")),
+            Err(error) => {
+                let failure = Failure::from(error);
+                return Err(failure.worded(|error| format!("MEMORY_KG_ASSERT store.add failed: {error}")));
+            }
         };
         let key: std::sync::Arc<str> = model.key().into();
         for (row, vector) in rows.iter_mut().zip(vectors) {
@@ -247,6 +249,15 @@ fn provenance(ctx: &EffectCtx<'_>, common: &Common<'_>, given: &Object) -> Objec
     out
 }
 
+/// What a statement's row holds beside its columns.
+pub fn statement_body(confidence: Option<Value>, provenance: Object, attributes: Object) -> String {
+    let mut body = Object::new();
+    body.extend(confidence.map(|value| ("confidence".to_owned(), value)));
+    body.insert("provenance".to_owned(), provenance.into());
+    body.insert("attributes".to_owned(), attributes.into());
+    Value::Object(body).to_string()
+}
+
 /// The text whose vector stands for a statement.
 pub(super) fn embedded_text(row: &Assertion) -> String {
     let mut text = format!("{} {} {}", row.subject, row.predicate, row.object);
@@ -274,6 +285,6 @@ impl EffectHandler for KgAssert {
     async fn handle(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Answer {
         self.perform(ctx, &request.open.payload)
             .await
-            .unwrap_or_else(Answer::failed)
+            .unwrap_or_else(Answer::from)
     }
 }

@@ -12,7 +12,7 @@ use super::{
     terms::{predicate_term, query_term},
 };
 use crate::{
-    handler::{Answer, EffectClass, EffectCtx, EffectHandler},
+    handler::{Answer, EffectClass, EffectCtx, EffectHandler, Failure},
     memory::{
         Embeddings,
         levels::{self, Clamp, Level},
@@ -44,29 +44,19 @@ impl KgQuery {
         Self { owners, embeddings }
     }
 
-    /// # Errors
-    /// The outer one fails the effect, the inner one is its result.
-    async fn perform(&self, ctx: &EffectCtx<'_>, payload: &Object) -> Result<Result<Value, String>, String> {
-        let level = levels::of(payload)?;
-        Ok(self.answer(ctx, payload, level).await)
-    }
-
     async fn answer(
         &self,
         ctx: &EffectCtx<'_>,
         payload: &Object,
         level: Option<&'static Level>,
-    ) -> Result<Value, String> {
+    ) -> Result<Value, Failure> {
         let scope = scope_text(payload);
         let targets = targets(&self.owners, ctx, payload, &scope).await?;
         let mut search = search(payload);
         let bounds = bounds(payload, level, search.query_text.is_some());
         search.limit = bounds.limit;
         search.min_score = bounds.min_score;
-        let vector = search
-            .vector(&self.embeddings, ctx.scope, &ctx.cancel)
-            .await
-            .map_err(|error| error.to_string())?;
+        let vector = search.vector(&self.embeddings, ctx.scope, &ctx.cancel).await?;
         let by_score = vector.is_some();
         let mut items = in_all(ctx, &search, &targets, vector.as_ref()).await?;
         if targets.len() > 1 {
@@ -97,7 +87,7 @@ pub(super) async fn targets(
     ctx: &EffectCtx<'_>,
     payload: &Object,
     scope: &str,
-) -> Result<Vec<(Scope, String)>, String> {
+) -> Result<Vec<(Scope, String)>, Failure> {
     let subject = Subject::of(ctx, payload).await?;
     let named = named_owner(payload)?;
     let scopes = match scope {
@@ -121,14 +111,14 @@ pub(super) async fn in_all(
     search: &KgSearch,
     targets: &[(Scope, String)],
     vector: Option<&QueryVector>,
-) -> Result<Vec<Value>, String> {
+) -> Result<Vec<Value>, Failure> {
     let mut items = Vec::new();
     for (scope, owner) in targets {
         let mut search = search.clone();
         search.filter.scope = Some(scope.as_str().to_owned());
         search.filter.owner_id = Some(owner.clone());
         let found = search.run(ctx.store, ctx.scope, vector).await;
-        items.extend(found.map_err(|error| error.to_string())?);
+        items.extend(found?);
     }
     Ok(items)
 }
@@ -214,10 +204,25 @@ impl EffectHandler for KgQuery {
     }
 
     async fn handle(&self, ctx: &EffectCtx<'_>, request: &EffectRequest) -> Answer {
-        match self.perform(ctx, &request.open.payload).await {
-            Ok(Ok(result)) => Answer::done(result),
-            Ok(Err(error)) => Answer::done(json!({"ok": false, "count": 0, "items": [], "error": error})),
-            Err(error) => Answer::failed(error),
+        let payload = &request.open.payload;
+        let level = match levels::of(payload) {
+            Ok(level) => level,
+            Err(error) => return Answer::failed(error),
+        };
+        match self.answer(ctx, payload, level).await {
+            Ok(result) => Answer::done(result),
+            Err(failure) => refused(
+                failure,
+                |error| json!({"ok": false, "count": 0, "items": [], "error": error}),
+            ),
         }
+    }
+}
+
+/// A failure as a result, unless the store is away: then the effect happens later.
+pub(super) fn refused(failure: Failure, result: impl FnOnce(String) -> Value) -> Answer {
+    match failure.outage() {
+        Ok(away) => Failure::Store(away).into(),
+        Err(text) => Answer::done(result(text)),
     }
 }

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::{
-    query::{in_all, targets},
+    query::{in_all, refused, targets},
     search::{KgSearch, score_of},
     terms::query_term,
 };
 use crate::{
-    handler::{Answer, EffectClass, EffectCtx, EffectHandler},
+    handler::{Answer, EffectClass, EffectCtx, EffectHandler, Failure},
     memory::{
         Embeddings,
         levels::{self, Level},
@@ -62,7 +62,7 @@ impl KgResolve {
         ctx: &EffectCtx<'_>,
         payload: &Object,
         level: Option<&'static Level>,
-    ) -> Result<Value, String> {
+    ) -> Result<Value, Failure> {
         let label = text(payload, "label").ok_or("label is required")?;
         let label = query_term(&label);
         // A payload that names no type is asked by the name of its own kind, which no entity has: recorded behaviour.
@@ -111,7 +111,10 @@ impl KgResolve {
                         add(&mut candidates, hit, score);
                     }
                 }
-                Err(error) => warnings.push(error),
+                Err(failure) => match failure.outage() {
+                    Ok(away) => return Err(away.into()),
+                    Err(error) => warnings.push(error),
+                },
             }
         }
         let mut found = Vec::new();
@@ -151,17 +154,14 @@ impl KgResolve {
         ctx: &EffectCtx<'_>,
         search: &mut KgSearch,
         targets: &[(Scope, String)],
-    ) -> Result<Vec<Value>, String> {
-        let vector = search
-            .vector(&self.embeddings, ctx.scope, &ctx.cancel)
-            .await
-            .map_err(|error| error.to_string())?;
+    ) -> Result<Vec<Value>, Failure> {
+        let vector = search.vector(&self.embeddings, ctx.scope, &ctx.cancel).await?;
         let mut hits = in_all(ctx, search, targets, vector.as_ref()).await?;
         hits.retain(|hit| LABELS.contains(&field(hit, "predicate")));
         Ok(hits)
     }
 
-    async fn types(&self, ctx: &EffectCtx<'_>, candidate: &Candidate) -> Result<Vec<String>, String> {
+    async fn types(&self, ctx: &EffectCtx<'_>, candidate: &Candidate) -> Result<Vec<String>, Failure> {
         let filter = AssertionFilter {
             scope: Some(candidate.scope.clone()),
             owner_id: Some(candidate.owner_id.clone()),
@@ -172,8 +172,7 @@ impl KgResolve {
         let rows = ctx
             .store
             .assertions(ctx.scope, &filter, AssertionOrder::NewestFirst, HITS)
-            .await
-            .map_err(|error| error.to_string())?;
+            .await?;
         let mut types: Vec<String> = Vec::new();
         for row in rows {
             let kind = query_term(&row.assertion.object);
@@ -240,7 +239,10 @@ impl EffectHandler for KgResolve {
         };
         match self.answer(ctx, payload, level).await {
             Ok(result) => Answer::done(result),
-            Err(error) => Answer::done(json!({"ok": false, "count": 0, "candidates": [], "error": error})),
+            Err(failure) => refused(
+                failure,
+                |error| json!({"ok": false, "count": 0, "candidates": [], "error": error}),
+            ),
         }
     }
 }

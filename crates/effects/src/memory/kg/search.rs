@@ -10,6 +10,7 @@ use ag_types::{Object, TenantScope};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::handler::Failure;
 use crate::memory::{EmbeddingError, Embeddings};
 
 /// Vectors in memory at a time.
@@ -46,6 +47,16 @@ pub enum SearchError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<SearchError> for Failure {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Store(error) => Self::Store(error),
+            SearchError::Embedding(error) => error.into(),
+            SearchError::NoEmbedder => Self::Text(error.to_string()),
+        }
+    }
 }
 
 impl KgSearch {

@@ -1,5 +1,6 @@
 //! Which spans a query finds.
 
+use ag_store::StoreError;
 use ag_types::{Object, Timestamp};
 use serde_json::Value;
 
@@ -131,9 +132,9 @@ impl Filter {
     }
 
     /// What of a span is searched without its archive.
-    async fn is_in_words(&self, ctx: &EffectCtx<'_>, span: &Span) -> bool {
+    async fn is_in_words(&self, ctx: &EffectCtx<'_>, span: &Span) -> Result<bool, StoreError> {
         if self.query.is_empty() {
-            return true;
+            return Ok(true);
         }
         let mut words: Vec<&str> = [
             "kind",
@@ -166,29 +167,29 @@ impl Filter {
         }
         words.extend(span.text.as_deref());
         if words.join(" ").to_lowercase().contains(&self.query) {
-            return true;
+            return Ok(true);
         }
         if span.kind() != "memory_note" || span.text.is_some() {
-            return false;
+            return Ok(false);
         }
         // A note too long for its row.
-        let content = spans::content(ctx, &span.id).await;
-        content.is_some_and(|content| {
+        let content = spans::content(ctx, &span.id).await?;
+        Ok(content.is_some_and(|content| {
             content
                 .note()
                 .is_some_and(|note| note.to_lowercase().contains(&self.query))
-        })
+        }))
     }
 
     /// Whether an archived message says it.
-    async fn is_in_archive(&self, ctx: &EffectCtx<'_>, span: &Span, most: usize) -> bool {
-        let Some(content) = spans::content(ctx, &span.id).await else {
-            return false;
+    async fn is_in_archive(&self, ctx: &EffectCtx<'_>, span: &Span, most: usize) -> Result<bool, StoreError> {
+        let Some(content) = spans::content(ctx, &span.id).await? else {
+            return Ok(false);
         };
         let says = |message: &Value| context::content(message).to_lowercase().contains(&self.query);
-        content
+        Ok(content
             .messages()
-            .is_some_and(|messages| messages.iter().take(most).any(says))
+            .is_some_and(|messages| messages.iter().take(most).any(says)))
     }
 }
 
@@ -204,13 +205,21 @@ fn location(span: &Span) -> &str {
 
 /// The spans that a query finds among those of one owner (newest first): by their words, at most the limit; then by
 /// their archives, beyond it; then their neighbours.
-pub(super) async fn select(ctx: &EffectCtx<'_>, known: &[Span], filter: &Filter, reach: &Reach) -> Vec<Span> {
+///
+/// # Errors
+/// The store is away.
+pub(super) async fn select(
+    ctx: &EffectCtx<'_>,
+    known: &[Span],
+    filter: &Filter,
+    reach: &Reach,
+) -> Result<Vec<Span>, StoreError> {
     let mut places: Vec<usize> = Vec::new();
     for (place, span) in known.iter().enumerate() {
         if places.len() >= reach.spans {
             break;
         }
-        if filter.admits(span) && filter.is_in_words(ctx, span).await {
+        if filter.admits(span) && filter.is_in_words(ctx, span).await? {
             places.push(place);
         }
     }
@@ -220,7 +229,7 @@ pub(super) async fn select(ctx: &EffectCtx<'_>, known: &[Span], filter: &Filter,
             .enumerate()
             .filter(|(_, span)| span.kind() == "conversation_span" && filter.admits(span));
         for (place, span) in candidates.take(reach.deep_spans) {
-            if !places.contains(&place) && filter.is_in_archive(ctx, span, reach.deep_messages).await {
+            if !places.contains(&place) && filter.is_in_archive(ctx, span, reach.deep_messages).await? {
                 places.push(place);
             }
         }
@@ -228,7 +237,7 @@ pub(super) async fn select(ctx: &EffectCtx<'_>, known: &[Span], filter: &Filter,
     if reach.connected {
         expand(known, &mut places, filter, reach.hops);
     }
-    places.into_iter().map(|place| known[place].clone()).collect()
+    Ok(places.into_iter().map(|place| known[place].clone()).collect())
 }
 
 /// Adds what was made just before and after, and what shares a connecting tag.

@@ -1,5 +1,6 @@
 //! Found spans as text for models, and as data for nodes.
 
+use ag_store::StoreError;
 use ag_types::Object;
 use serde_json::Value;
 
@@ -15,17 +16,24 @@ const NOTHING: &str = "No matching memory spans.";
 const HEADING: &str = "Recalled memory spans (provenance-preserving):";
 
 /// The whole answer. `most` bounds the archived messages of all spans together.
-pub(super) async fn text(ctx: &EffectCtx<'_>, found: &[Span], most: Option<i64>) -> String {
+///
+/// # Errors
+/// The store is away.
+pub(super) async fn text(
+    ctx: &EffectCtx<'_>,
+    found: &[Span],
+    most: Option<i64>,
+) -> Result<String, StoreError> {
     if found.is_empty() {
-        return NOTHING.to_owned();
+        return Ok(NOTHING.to_owned());
     }
     let mut left = most.map(|most| usize::try_from(most).unwrap_or(0));
     let mut parts = vec![HEADING.to_owned()];
     for (n, span) in (1..).zip(found) {
-        let content = spans::content(ctx, &span.id).await;
+        let content = spans::content(ctx, &span.id).await?;
         parts.push(one(n, span, content.as_ref(), most, &mut left));
     }
-    parts.join("\n\n")
+    Ok(parts.join("\n\n"))
 }
 
 fn one(

@@ -1,4 +1,4 @@
-use ag_tools::{SourcedTool, ToolSource};
+use ag_tools::{SourceAnswer, SourcedTool, ToolMedia, ToolSource};
 
 use super::*;
 
@@ -16,10 +16,20 @@ impl ToolSource for Server {
     fn auto_approved(&self) -> Vec<String> {
         vec!["mcp::s::look".to_owned()]
     }
-    async fn call(&self, call: &ToolCall, _: &ToolContext) -> Result<Value, String> {
+    async fn call(&self, call: &ToolCall, _: &ToolContext) -> Result<SourceAnswer, String> {
         match call.name.as_str() {
-            "mcp::s::look" => Ok(json!("seen")),
-            "mcp::s::act" => Ok(json!({"done": call.arguments["x"]})),
+            "mcp::s::look" => Ok(json!("seen").into()),
+            "mcp::s::act" => Ok(json!({"done": call.arguments["x"]}).into()),
+            "mcp::s::draw" => {
+                let piece = |content_type: &str, data: &'static [u8]| ToolMedia {
+                    content_type: content_type.to_owned(),
+                    data: bytes::Bytes::from_static(data),
+                };
+                Ok(SourceAnswer {
+                    output: json!("drawn"),
+                    media: vec![piece("image/png", b"png"), piece("audio/wav", b"wav")],
+                })
+            }
             _ => Err(format!("Tool '{}' not found", call.name)),
         }
     }
@@ -88,4 +98,61 @@ async fn tools_of_servers_ask_unless_the_operator_trusts_them() {
     )
     .await;
     assert_eq!(done(&answer)[0]["error"], "Tool 'mcp::s::gone' not found");
+}
+
+/// What a tool draws is an artifact, named in the output and sent with the next model call.
+#[tokio::test]
+async fn pictures_of_tools_reach_the_next_model_call() {
+    let bench = Bench::new();
+    let draw = call("a", "mcp::s::draw", json!({}));
+    let answer = handle(&bench, ToolMode::Local, json!([draw])).await;
+    let output = &done(&answer)[0]["output"];
+    let pending: Vec<&Value> = answer
+        .changes
+        .iter()
+        .filter_map(|change| match change {
+            VarChange::Append(path, items) if path == "_runtime.pending_media" => Some(items),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    assert_eq!(pending, [&output["media"][0]], "sounds are not for every model");
+    let id = output["media"][0]["$artifact"].as_str().expect("id");
+    let rendered = output["rendered"].as_str().expect("text");
+    assert!(
+        rendered.starts_with("drawn\nAttachment: draw-1.png (id="),
+        "{rendered}"
+    );
+    let row = answer
+        .artifacts
+        .iter()
+        .find(|row| row.artifact_id == id)
+        .expect("row");
+    assert_eq!(
+        (row.content_type.as_str(), row.run_id.as_deref()),
+        (
+            "image/png",
+            Some(bench.world.run.head.run_id.to_string().as_str())
+        )
+    );
+    assert!(answer.artifacts.iter().any(|row| row.content_type == "audio/wav"));
+
+    // The same after an approval.
+    let answer = handle(&bench, ToolMode::Approval, json!([draw])).await;
+    let Outcome::Waiting(wait) = answer.outcome else {
+        panic!("{:?}", answer.outcome)
+    };
+    let batch = ApprovedBatch {
+        wait,
+        payload: json!({"approved": true}),
+        pause: None,
+    };
+    let ran = effect(&bench, ToolMode::Approval)
+        .run_approved(&bench.world.ctx(), &batch)
+        .await;
+    assert_eq!(ran.stored["results"][0]["output"]["media"][0]["$artifact"], id);
+    assert!(ran.changes.contains(&VarChange::Append(
+        "_runtime.pending_media".to_owned(),
+        vec![pending[0].clone()]
+    )));
 }

@@ -2,7 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use ag_store::{ImportBatch, ImportCounts, ImportWake, MemoryRow, Result, Segment};
+use ag_store::{
+    Assertion, ImportBatch, ImportCounts, ImportWake, Result, Segment, SpanEntry, memory::column_text,
+};
 use ag_types::{PlaneId, RunId, RunKey, Timestamp};
 
 use crate::{
@@ -97,15 +99,19 @@ fn rows(db: &Db, plane: PlaneId, batch: &ImportBatch) -> Result<ImportCounts> {
         counts.owners += new;
         fresh.extend((new > 0).then(|| owner.owner_id.clone()));
     }
-    let (mut spans, mut assertions) = (Vec::new(), Vec::new());
-    for row in batch.memory.iter().filter(|row| fresh.contains(row.owner_id())) {
-        match row {
-            MemoryRow::Span(entry) => spans.push(span_values(plane, entry).into()),
-            MemoryRow::Assertion(row) => assertions.push(assertion_values(plane, row).into()),
+    let mut spans = Vec::new();
+    for entry in &batch.spans {
+        if fresh.contains(&entry.owner_id) || !holds_span(db, plane, entry)? {
+            spans.push(span_values(plane, entry).into());
         }
     }
-    insert(db, Statement::Span.sql(), spans)?;
-    insert(db, Statement::Assertion.sql(), assertions)?;
+    counts.spans = insert(db, Statement::Span.sql(), spans)?;
+    for row in &batch.statements {
+        if !holds_statement(db, plane, row)? {
+            let values = assertion_values(plane, row).into();
+            counts.statements += insert(db, Statement::Assertion.sql(), vec![values])?;
+        }
+    }
     let documents = batch.documents.iter().map(|(kind, document)| {
         vec![
             plane.into(),
@@ -155,6 +161,26 @@ fn is_stored(db: &Db, plane: PlaneId, run: RunId) -> Result<bool> {
     Ok(found.is_some())
 }
 
+/// Whether the owner knew this span before.
+fn holds_span(db: &Db, plane: PlaneId, entry: &SpanEntry) -> Result<bool> {
+    let select = "SELECT 1 FROM memory_spans WHERE plane_id = ? AND span_id = ? AND owner_id = ? LIMIT 1";
+    let values = [plane.into(), (&entry.span_id).into(), (&entry.owner_id).into()];
+    Ok(db.first(select, &values, |_| Ok(()))?.is_some())
+}
+
+fn holds_statement(db: &Db, plane: PlaneId, row: &Assertion) -> Result<bool> {
+    // The subject leads an index, ids have none.
+    let select = "SELECT 1 FROM kg_assertions WHERE plane_id = ? AND owner_id = ? AND subject = ? \
+         AND assertion_id = ? LIMIT 1";
+    let values = [
+        plane.into(),
+        (&row.owner_id).into(),
+        Value::Owned(column_text(&row.subject)),
+        (&row.assertion_id).into(),
+    ];
+    Ok(db.first(select, &values, |_| Ok(()))?.is_some())
+}
+
 /// How many rows went in.
 fn insert(db: &Db, sql: &str, rows: Vec<Vec<Value>>) -> Result<u64> {
     let mut inserted = 0;
@@ -173,6 +199,12 @@ fn make_heads(db: &Db, plane: PlaneId, heads: &[(RunId, Arc<str>)]) -> Result<u6
              WHERE run_id = ? AND plane_id = ? AND status IN ('running', 'waiting') ON CONFLICT DO NOTHING",
             &[pool.into(), (*run).into(), plane.into()],
         )? as u64;
+        // No runner has had it yet: what the opening of the store counted as its crash was the end of an import.
+        db.execute(
+            "UPDATE run_heads SET crashes = 0 WHERE run_id = ?1 AND plane_id = ?2 AND crashes > 0 \
+             AND EXISTS (SELECT 1 FROM runs WHERE run_id = ?1 AND plane_id = ?2 AND rev = 0)",
+            &[(*run).into(), plane.into()],
+        )?;
     }
     Ok(made)
 }

@@ -27,6 +27,19 @@ impl Plan {
     }
 }
 
+/// Runs whose holder still has a cancel that is overdue.
+pub(super) fn take_over(state: &mut State, runs: &[RunKey]) -> Vec<Woken> {
+    let now = state.now;
+    let ignored = |key: &&RunKey| {
+        let lease = state.entries.get(key).and_then(|entry| entry.lease);
+        lease
+            .and_then(|lease| lease.preempt_at)
+            .is_some_and(|at| at < now)
+    };
+    let overdue: Vec<RunKey> = runs.iter().filter(ignored).copied().collect();
+    release(state, &overdue, None, false)
+}
+
 /// Due heads become ready. An owned one only loses its timer: its holder looks at the clock itself.
 fn timers(state: &mut State) -> Vec<Woken> {
     let now = state.now;

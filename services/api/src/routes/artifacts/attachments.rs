@@ -1,6 +1,7 @@
 //! `POST /attachments/upload`: a client's file for a session.
 
-use ag_artifacts::{BlobId, UploadTags, declared_or_guessed, file_name, normalise_source_path, upload_tags};
+use ag_artifacts::{UploadTags, declared_or_guessed, file_name, normalise_source_path, upload_tags};
+use ag_config::Config;
 use axum::Json;
 
 use super::store::{Stored, session, store};
@@ -22,6 +23,14 @@ pub(super) struct UploadAttachment {
 }
 
 impl FormFields for UploadAttachment {
+    fn max_file_bytes(config: &Config) -> u64 {
+        config.limits.attachment_bytes()
+    }
+
+    fn too_large(size: u64, max: u64) -> ApiError {
+        ApiError::too_large(format!("Attachment too large ({size} bytes > {max} bytes)"))
+    }
+
     fn read(fields: &mut Fields<'_>) -> Self {
         Self {
             session_id: fields.required("session_id", string()),
@@ -38,13 +47,7 @@ pub(super) async fn upload_attachment(
 ) -> ApiResult<Json<Stored>> {
     let Form { fields, file } = form;
     let session_id = session(&fields.session_id)?;
-    let max = ctx.state().config().limits.attachment_bytes();
-    let size = file.bytes.len() as u64;
-    if size > max {
-        return Err(ApiError::too_large(format!(
-            "Attachment too large ({size} bytes > {max} bytes)"
-        )));
-    }
+    let file = file?;
     let source_path = normalise_source_path(fields.source_path.as_deref().unwrap_or_default());
     let filename = [
         fields.filename.as_deref(),
@@ -58,13 +61,18 @@ pub(super) async fn upload_attachment(
     let claimed = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     let declared = claimed(fields.content_type).or_else(|| claimed(file.content_type));
     let content_type = declared_or_guessed(declared.as_deref(), &filename);
-    let tags = upload_tags(UploadTags {
-        filename: &filename,
-        path: &source_path,
-        session_id,
-        sha256: &BlobId::of(&file.bytes).to_string(),
-        content_type: &content_type,
-    });
-    let stored = store(&ctx, session_id, content_type, tags, file.bytes).await?;
+    let describe = {
+        let content_type = content_type.clone();
+        move |sha256: &str| {
+            upload_tags(UploadTags {
+                filename: &filename,
+                path: &source_path,
+                session_id,
+                sha256,
+                content_type: &content_type,
+            })
+        }
+    };
+    let stored = store(&ctx, session_id, content_type, file.content, describe).await?;
     Ok(Json(stored.into_attachment()))
 }

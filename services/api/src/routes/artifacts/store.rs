@@ -1,13 +1,12 @@
 //! Storing a file for a session: blob, then row, then the answer of all uploads and imports.
 
-use ag_artifacts::{ArtifactMeta, NewArtifact, Tags, canonical_reference};
-use ag_effects::artifacts::store_artifact;
-use bytes::Bytes;
+use ag_artifacts::{ArtifactMeta, ContentFacts, NewArtifact, Tags, canonical_reference};
+use ag_effects::artifacts::{blob_scope, row_of};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::owner::session_owner;
-use crate::{ApiError, ApiResult, CallContext};
+use crate::{ApiError, ApiResult, CallContext, spool::Spool};
 
 /// The answer of an upload or import.
 #[derive(Serialize)]
@@ -29,24 +28,41 @@ impl Stored {
     }
 }
 
-/// Stores `content` for a session. The same bytes again refresh the metadata under the same id.
+/// Stores `content` for a session; `tags` are made of its hash. The same bytes again refresh the metadata under the
+/// same id.
 pub(super) async fn store(
     ctx: &CallContext,
     session_id: &str,
     content_type: String,
-    tags: Tags,
-    content: Bytes,
+    content: Spool,
+    tags: impl FnOnce(&str) -> Tags,
 ) -> ApiResult<Stored> {
     let owner = session_owner(ctx, session_id).await?;
+    let unread = |error| ApiError::internal("reading what is to be stored", &error);
+    let media = content.media(&content_type).await.map_err(unread)?;
+    let (bytes, id) = content.stream(&owner.id).await.map_err(unread)?;
+    let blob = ctx
+        .blobs()
+        .put_stream(&blob_scope(ctx.scope()), bytes, u64::MAX)
+        .await
+        .map_err(|error| ApiError::internal("storing an artifact", &error))?;
     let new = NewArtifact {
         run_id: Some(owner.id.clone()),
         content_type,
-        tags,
+        tags: tags(&blob.id.to_string()),
         ..NewArtifact::default()
     };
-    let stored = store_artifact(&**ctx.blobs(), ctx.scope(), new, content, ctx.now()).await;
-    let (metadata, row) = stored.map_err(|error| ApiError::internal("storing an artifact", &error))?;
-    ctx.store().put_artifact(ctx.scope(), row).await?;
+    let facts = ContentFacts {
+        artifact_id: id.finish(),
+        blob_id: blob.id,
+        size_bytes: blob.size,
+        media,
+    };
+    let now = ctx.now();
+    let metadata = ArtifactMeta::of(new, facts, now.to_string());
+    ctx.store()
+        .put_artifact(ctx.scope(), row_of(&metadata, now))
+        .await?;
     let artifact = canonical_reference(&metadata);
     Ok(Stored {
         ok: true,

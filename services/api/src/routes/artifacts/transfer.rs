@@ -3,13 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use ag_artifacts::{
-    AccessAction, BlobId, ByteRange, UploadTags, declared_or_guessed, file_name, import_tags,
-};
+use ag_artifacts::{AccessAction, ByteRange, UploadTags, declared_or_guessed, file_name, import_tags};
 use ag_tools::workspace::{PathError, Roots};
 use ag_types::Object;
 use axum::Json;
-use bytes::Bytes;
 use futures::StreamExt as _;
 use serde::Serialize;
 use serde_json::Value;
@@ -23,6 +20,7 @@ use crate::{
     ApiError, ApiResult, CallContext, Input,
     input::{BodyRule, Fields, NestedFields, Reader, Request, boolean, nested, object, string},
     routes::{blocking::blocking, files::Scope},
+    spool::Spool,
 };
 
 /// A file of the workspace for a session.
@@ -160,7 +158,7 @@ async fn bring_in(
     let roots = import.scope.roots(ctx.state().config());
     let max = ctx.state().config().limits.attachment_bytes();
     let path = import.path;
-    let (shown, bytes) = blocking(move || read(&roots, &path, max, word)).await??;
+    let (shown, content) = blocking(move || open(&roots, &path, max, word)).await??;
     let filename = import
         .filename
         .as_deref()
@@ -168,43 +166,43 @@ async fn bring_in(
         .or_else(|| file_name(&shown));
     let filename = filename.unwrap_or_else(|| shown.clone());
     let content_type = declared_or_guessed(import.content_type.as_deref(), &filename);
-    let facts = UploadTags {
-        filename: &filename,
-        path: &shown,
-        session_id,
-        sha256: &BlobId::of(&bytes).to_string(),
-        content_type: &content_type,
+    let describe = {
+        let content_type = content_type.clone();
+        move |sha256: &str| {
+            let facts = UploadTags {
+                filename: &filename,
+                path: &shown,
+                session_id,
+                sha256,
+                content_type: &content_type,
+            };
+            let extra = extra.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            import_tags(kind, facts, extra)
+        }
     };
-    let tags = import_tags(
-        kind,
-        facts,
-        extra.iter().map(|(name, value)| (name.as_str(), value.as_str())),
-    );
-    store(ctx, session_id, content_type, tags, bytes).await
+    store(ctx, session_id, content_type, content, describe).await
 }
 
 /// Virtual path and content of a file.
-fn read(roots: &Roots, path: &str, max: u64, word: &str) -> ApiResult<(String, Bytes)> {
+fn open(roots: &Roots, path: &str, max: u64, word: &str) -> ApiResult<(String, Spool)> {
     let real = roots.resolve(path)?;
     let shown = roots.virtual_path(&real);
     roots.check_ignored(&real, &shown)?;
-    let found = real
-        .metadata()
-        .map_err(|_| ApiError::not_found("File not found"))?;
+    let missing = || ApiError::not_found("File not found");
+    let found = real.metadata().map_err(|_| missing())?;
     if !found.is_file() {
         return Err(ApiError::bad_request("Path is not a file"));
     }
-    let too_large = |size: u64| ApiError::too_large(format!("{word} too large ({size} bytes > {max} bytes)"));
-    if found.len() > max {
-        return Err(too_large(found.len()));
+    let file =
+        std::fs::File::open(&real).map_err(|error| ApiError::internal("opening a workspace file", &error))?;
+    // Of the open file: another one may have taken the path meanwhile.
+    let size = file.metadata().map_err(|_| missing())?.len();
+    if size > max {
+        return Err(ApiError::too_large(format!(
+            "{word} too large ({size} bytes > {max} bytes)"
+        )));
     }
-    let bytes =
-        std::fs::read(&real).map_err(|error| ApiError::internal("reading a workspace file", &error))?;
-    // It may have grown since.
-    match bytes.len() as u64 {
-        size if size > max => Err(too_large(size)),
-        _ => Ok((shown, bytes.into())),
-    }
+    Ok((shown, Spool::of_file(file, size)))
 }
 
 impl From<PathError> for ApiError {

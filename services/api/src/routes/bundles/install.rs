@@ -1,6 +1,6 @@
 //! The write side of the registry: a package becomes a blob and a row.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use ag_artifacts::{BlobError, BlobStore};
 use ag_bundles::{InstallError, Limits, Package, inspect_upload, install_name};
@@ -41,6 +41,9 @@ pub(crate) struct StoredBundle {
     #[serde(default)]
     pub(crate) source: Source,
 }
+
+/// Start of the ids of documents that say which shipped bundles somebody has removed: they stay away.
+const REMOVED: &str = "removed-bundle:";
 
 /// Why a bundle could not be installed.
 #[derive(Debug, thiserror::Error)]
@@ -242,6 +245,12 @@ impl Installer {
                     (id.to_owned(), found.to_owned(), self.workflows.limits().clone());
                 tokio::task::spawn_blocking(move || dir.remove(&id, &version, &limits)).await?;
             }
+            let stored = serde_json::from_str::<StoredBundle>(&document.body);
+            if stored.is_ok_and(|stored| stored.source == Source::Shipped) {
+                // First the note: cut off in between, the removal is repeated and not undone.
+                self.note_removal(version.map_or(bundle_id, |_| &document.id))
+                    .await?;
+            }
             if self
                 .store
                 .delete_document(&self.scope, DocumentKind::Bundle, &document.id)
@@ -251,6 +260,29 @@ impl Installer {
             }
         }
         Ok(removed)
+    }
+
+    /// Keeps a shipped bundle, or one version of it, from being installed again at the next start.
+    async fn note_removal(&self, reference: &str) -> Result<(), StoreError> {
+        let note = Document {
+            id: format!("{REMOVED}{reference}"),
+            body: "{}".to_owned(),
+            updated_at: self.now,
+        };
+        self.store
+            .put_document(&self.scope, DocumentKind::Installation, note, PutMode::Upsert)
+            .await?;
+        Ok(())
+    }
+
+    /// Shipped bundles that somebody has removed: ids, or `id@version`.
+    pub(super) async fn removed(&self) -> Result<HashSet<String>, StoreError> {
+        let (_, notes) = self
+            .store
+            .documents(&self.scope, DocumentKind::Installation)
+            .await?;
+        let removed = notes.iter().filter_map(|note| note.id.strip_prefix(REMOVED));
+        Ok(removed.map(str::to_owned).collect())
     }
 
     /// The registry as it is stored now.

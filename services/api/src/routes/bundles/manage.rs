@@ -1,21 +1,27 @@
 //! Upload, removal, reload.
 
 use ag_bundles::{
+    InstallError,
     index::is_catalog_id,
     listing,
     reference::{BundleRef, filled},
     select::{Removal, SelectError},
 };
+use ag_config::Config;
 use axum::Json;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
-use super::{Installer, startup::FlowsDirError};
+use super::{Installer, install::InstallFailure, startup::FlowsDirError};
 use crate::{
-    ApiResult, CallContext, Input,
+    ApiError, ApiResult, CallContext, Input,
     input::{Fields, Reader, Request, boolean, string},
     routes::form::{Form, FormFields},
 };
+
+/// Archives are read as a whole; so many at a time, however many clients send some.
+static OPENED: Semaphore = Semaphore::const_new(2);
 
 /// Fields of an upload.
 pub(super) struct UploadBundle {
@@ -24,6 +30,14 @@ pub(super) struct UploadBundle {
 }
 
 impl FormFields for UploadBundle {
+    fn max_file_bytes(config: &Config) -> u64 {
+        config.limits.max_bundle_bytes
+    }
+
+    fn too_large(size: u64, max: u64) -> ApiError {
+        InstallFailure::from(InstallError::TooLarge { size, max }).into()
+    }
+
     fn read(fields: &mut Fields<'_>) -> Self {
         Self {
             overwrite: fields.or("overwrite", boolean(), false),
@@ -34,7 +48,11 @@ impl FormFields for UploadBundle {
 
 pub(super) async fn upload_bundle(ctx: CallContext, form: Form<UploadBundle>) -> ApiResult<Json<Value>> {
     let installer = Installer::of(&ctx);
-    let package = installer.inspect(form.file.bytes).await?;
+    let file = form.file?;
+    let _opened = OPENED.acquire().await;
+    let bytes = file.content.bytes().await;
+    let bytes = bytes.map_err(|error| ApiError::internal("reading an upload", &error))?;
+    let package = installer.inspect(bytes).await?;
     let (manifest, sha256) = (package.manifest().clone(), package.sha256().to_owned());
     let load_error = installer.install(package, form.fields.overwrite).await?;
     let reloaded = match form.fields.reload {

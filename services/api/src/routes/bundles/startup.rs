@@ -57,7 +57,7 @@ pub struct FlowsDirReport {
 
 /// Installs the bundles of `dir` in the order of their file names; the first of a repeated `id@version` wins, and a
 /// file that is no bundle is skipped with a log line. Rows whose file is gone are removed. Without `dir`, the bundles
-/// that come with the gateway are installed if `shipped` says so.
+/// that come with the gateway are installed if `shipped` says so, without those that somebody has removed or replaced.
 ///
 /// Idempotent: nothing is written, and no generation rises, where nothing changed.
 ///
@@ -75,7 +75,13 @@ pub async fn install_flows_dir(
     }
     let mut scan = Scan::new(&installer).await?;
     if shipped == ShippedBundles::Install {
+        let removed = installer.removed().await?;
         for package in shipped_packages() {
+            let manifest = package.manifest();
+            let names = [manifest.bundle_id.clone(), manifest.bundle_ref()];
+            if names.iter().any(|name| removed.contains(name)) || scan.is_uploaded(&names[1]) {
+                continue;
+            }
             scan.take(package, Source::Shipped).await?;
         }
     }
@@ -128,6 +134,12 @@ impl<'a> Scan<'a> {
             seen: HashSet::new(),
             report: FlowsDirReport::default(),
         })
+    }
+
+    /// Whether a client has installed this version.
+    fn is_uploaded(&self, reference: &str) -> bool {
+        let row = self.known.iter().find(|(id, _)| id == reference);
+        row.is_some_and(|(_, row)| row.source == Source::Upload)
     }
 
     async fn take(&mut self, package: ag_bundles::Package, source: Source) -> Result<(), FlowsDirError> {

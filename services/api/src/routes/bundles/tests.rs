@@ -350,6 +350,54 @@ async fn the_folder_and_the_rows_agree() {
 }
 
 #[tokio::test]
+async fn a_shipped_bundle_that_was_removed_stays_away() {
+    let node = Node::new();
+    let start = async || {
+        install_flows_dir(node.state.test_deps(), &node.scope, None, ShippedBundles::Install)
+            .await
+            .expect("installed")
+    };
+    let installed = start().await.installed;
+    let reference = installed.first().expect("one bundle").clone();
+    let (_, version) = reference.split_once('@').expect("id and version");
+    let there = async || node.get("/api/gateway/bundles/basic-agent").await.status.as_u16();
+    assert_eq!(there().await, 200);
+    let gone = node.bare("DELETE", "/api/gateway/bundles/basic-agent").await;
+    assert_eq!(gone.json()["removed"], 1);
+    assert_eq!(
+        start().await,
+        FlowsDirReport::default(),
+        "the next start respects it"
+    );
+    assert_eq!(there().await, 404);
+    // What somebody installs under the same name and version is not replaced either.
+    upload(&node, "basic-agent", version, &[]).await;
+    assert_eq!(start().await, FlowsDirReport::default());
+    let own = node.get("/api/gateway/bundles/basic-agent").await;
+    assert_eq!(own.status.as_u16(), 200, "{}", own.text());
+    let one = format!("/api/gateway/bundles/basic-agent?bundle_version={version}");
+    node.bare("DELETE", &one).await;
+    assert_eq!(start().await, FlowsDirReport::default());
+    assert_eq!(there().await, 404);
+}
+
+#[tokio::test]
+async fn an_upload_in_the_place_of_a_shipped_bundle_stays() {
+    let node = Node::new();
+    let (_, version) = shipped();
+    upload(&node, "basic-agent", &version, &[]).await;
+    let report = install_flows_dir(node.state.test_deps(), &node.scope, None, ShippedBundles::Install);
+    assert_eq!(report.await.expect("installed"), FlowsDirReport::default());
+}
+
+/// Id and version of the bundle that comes with the gateway.
+fn shipped() -> (String, String) {
+    let packages = ag_bundles::shipped::shipped_packages();
+    let manifest = packages[0].manifest();
+    (manifest.bundle_id.clone(), manifest.bundle_version.clone())
+}
+
+#[tokio::test]
 async fn shipped_bundles_stand_in_for_a_folder() {
     let node = Node::new();
     let deps = node.state.test_deps();

@@ -3,6 +3,7 @@
 use ag_effects::routes::RouteError;
 use ag_types::Object;
 use axum::Json;
+use http::StatusCode;
 use serde_json::Value;
 
 use crate::{
@@ -15,6 +16,7 @@ impl From<RouteError> for ApiError {
     fn from(error: RouteError) -> Self {
         match error {
             RouteError::UnknownKey { .. } => Self::bad_request(error.to_string()),
+            RouteError::Upstream(text) => Self::new(StatusCode::BAD_GATEWAY, text),
             RouteError::Store(error) => error.into(),
         }
     }

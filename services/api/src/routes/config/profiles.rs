@@ -5,6 +5,7 @@ pub(super) mod discover;
 mod environment;
 pub(super) mod operations;
 mod port;
+mod reseal;
 
 use ag_store::{Document, DocumentKind, Documents, PutMode, StoreError};
 use ag_types::{PlaneId, TenantScope, Timestamp};
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub use port::StoredProfiles;
+pub use reseal::{Resealed, reseal_secrets};
 
 use crate::{ApiResult, CallContext};
 

@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 
 use super::{
     catalog::{Catalog, given, object},
-    media::{MediaQuery, SPEECH, Served, TRANSCRIPTION, served},
+    media::{MUSIC, MediaKind, MediaQuery, SPEECH, Served, TRANSCRIPTION, served},
+    remote::{Question, Remote},
 };
 use crate::{
     ApiResult, CallContext, Input,
     input::{Reader, Request, boolean, string},
+    routes::models::ModelServices,
 };
 
 const UPSTREAM: &str = "abstractvoice.local";
@@ -57,6 +59,9 @@ pub(super) async fn list_voices(
     headers: HeaderMap,
     Input(request): Input<ListVoices>,
 ) -> ApiResult<Json<Value>> {
+    if let Some(answer) = voices_elsewhere(&ctx, &headers, &request).await {
+        return Ok(answer);
+    }
     let speech = served(&ctx, &headers, &SPEECH, &request.media).await?;
     let transcription = served(&ctx, &headers, &TRANSCRIPTION, &request.media).await?;
     let voices: Vec<Value> = speech
@@ -138,6 +143,86 @@ pub(super) async fn list_voices(
     Ok(Json(catalog.answer(ctx.now())))
 }
 
+/// What `compact` keeps of the service's fields.
+const COMPACT: [&str; 21] = [
+    "kind",
+    "engine_id",
+    "provider_id",
+    "active_model",
+    "active_tts_provider",
+    "active_stt_provider",
+    "providers",
+    "tts_providers",
+    "stt_providers",
+    "models",
+    "tts_models",
+    "stt_models",
+    "tts_models_by_provider",
+    "stt_models_by_provider",
+    "tts_model_roles_by_provider",
+    "tts_voices_by_provider",
+    "tts_profiles_by_provider",
+    "tts_formats_by_provider",
+    "controls",
+    "status_code",
+    "upstream_error",
+];
+
+async fn voices_elsewhere(
+    ctx: &CallContext,
+    headers: &HeaderMap,
+    request: &ListVoices,
+) -> Option<Json<Value>> {
+    let services = ModelServices::of(ctx).ok()?;
+    let remote = Remote::of(ctx, &services, headers)?;
+    let media = &request.media;
+    let mut question = media.question("v1/audio/voices", SPEECH.tasks);
+    question.query.push(("model", request.model.clone()));
+    let mut echo = object(json!({"providers_only": media.providers_only, "compact": request.compact}));
+    if let Some(model) = &request.model {
+        echo.insert("model".to_owned(), model.as_str().into());
+    }
+    let catalog = Catalog {
+        kind: if media.providers_only {
+            "providers"
+        } else {
+            "voices"
+        },
+        scope: "tts",
+        provider: media.provider.clone(),
+        raw: object(json!({"kind": "tts"})),
+        echo,
+        ..Catalog::default()
+    };
+    let keep: &[&str] = if request.compact { &COMPACT } else { &[] };
+    Some(remote.catalogue(question, catalog, keep).await)
+}
+
+/// A list of models in split mode.
+async fn models_elsewhere(
+    ctx: &CallContext,
+    headers: &HeaderMap,
+    query: &MediaQuery,
+    path: &str,
+    kind: &MediaKind,
+    scope: &'static str,
+) -> Option<Json<Value>> {
+    let services = ModelServices::of(ctx).ok()?;
+    let remote = Remote::of(ctx, &services, headers)?;
+    let catalog = Catalog {
+        kind: query.kind(),
+        scope,
+        provider: query.provider.clone(),
+        echo: object(json!({"providers_only": query.providers_only})),
+        ..Catalog::default()
+    };
+    Some(
+        remote
+            .catalogue(query.question(path, kind.tasks), catalog, &[])
+            .await,
+    )
+}
+
 /// Voices of one provider; they work with each of its speech models.
 fn voices(provider: &str, models: &[String], wanted: Option<&str>) -> Vec<Value> {
     let model = match wanted {
@@ -174,6 +259,10 @@ pub(super) async fn list_speech_models(
     headers: HeaderMap,
     Input(ListAudioModels(query)): Input<ListAudioModels>,
 ) -> ApiResult<Json<Value>> {
+    let path = "v1/audio/speech/models";
+    if let Some(answer) = models_elsewhere(&ctx, &headers, &query, path, &SPEECH, "tts").await {
+        return Ok(answer);
+    }
     let speech = served(&ctx, &headers, &SPEECH, &query).await?;
     let mut raw = model_fields(&speech, "tts_models_by_provider");
     raw.insert("controls".to_owned(), controls());
@@ -187,6 +276,10 @@ pub(super) async fn list_transcription_models(
     headers: HeaderMap,
     Input(ListAudioModels(query)): Input<ListAudioModels>,
 ) -> ApiResult<Json<Value>> {
+    let path = "v1/audio/transcriptions/models";
+    if let Some(answer) = models_elsewhere(&ctx, &headers, &query, path, &TRANSCRIPTION, "stt").await {
+        return Ok(answer);
+    }
     let transcription = served(&ctx, &headers, &TRANSCRIPTION, &query).await?;
     let raw = model_fields(&transcription, "stt_models_by_provider");
     Ok(Json(
@@ -217,11 +310,7 @@ fn models(
 ) -> Catalog {
     let available = !served.providers.is_empty();
     Catalog {
-        kind: if query.providers_only {
-            "providers"
-        } else {
-            "models"
-        },
+        kind: query.kind(),
         scope,
         upstream: UPSTREAM,
         available,
@@ -238,42 +327,104 @@ fn models(
 pub(super) struct ListMusic {
     task: String,
     provider: Option<String>,
+    base_url: Option<String>,
 }
 
 impl Request for ListMusic {
     fn read(reader: &mut Reader) -> Self {
         let mut query = reader.query();
         let task = given(query.optional("task", string()));
-        query.optional("base_url", string());
         Self {
+            base_url: given(query.optional("base_url", string())),
             task: task.unwrap_or_else(|| "text_to_music".to_owned()),
             provider: given(query.optional("provider", string())),
         }
     }
 }
 
-pub(super) async fn list_music_providers(ctx: CallContext, Input(request): Input<ListMusic>) -> Json<Value> {
-    let raw =
-        json!({"task": request.task, "providers": [], "available_providers": [], "provider_details": []});
-    Json(music("providers", request, raw).answer(ctx.now()))
-}
-
-pub(super) async fn list_music_models(ctx: CallContext, Input(request): Input<ListMusic>) -> Json<Value> {
+pub(super) async fn list_music_providers(
+    ctx: CallContext,
+    headers: HeaderMap,
+    Input(request): Input<ListMusic>,
+) -> ApiResult<Json<Value>> {
+    let path = "v1/audio/music/providers";
+    if let Some(answer) = music_elsewhere(&ctx, &headers, &request, path, "providers").await {
+        return Ok(answer);
+    }
+    let found = served(&ctx, &headers, &MUSIC, &request.media()).await?;
     let raw = json!({
-        "task": request.task, "provider": request.provider, "models": [], "providers": [],
-        "available_providers": [], "models_by_provider": {}, "provider_models": [],
+        "task": request.task, "providers": found.names(), "available_providers": found.names(),
+        "provider_details": found.items(true),
     });
-    Json(music("models", request, raw).answer(ctx.now()))
+    Ok(Json(music("providers", request, &found, raw).answer(ctx.now())))
 }
 
-/// No provider family of this gateway makes music.
-fn music(kind: &'static str, request: ListMusic, raw: Value) -> Catalog {
+pub(super) async fn list_music_models(
+    ctx: CallContext,
+    headers: HeaderMap,
+    Input(request): Input<ListMusic>,
+) -> ApiResult<Json<Value>> {
+    let path = "v1/audio/music/models";
+    if let Some(answer) = music_elsewhere(&ctx, &headers, &request, path, "models").await {
+        return Ok(answer);
+    }
+    let found = served(&ctx, &headers, &MUSIC, &request.media()).await?;
+    let raw = json!({
+        "task": request.task, "provider": request.provider, "models": found.models(), "providers": found.names(),
+        "available_providers": found.names(), "models_by_provider": found.by_provider(),
+        "provider_models": found.pairs(),
+    });
+    Ok(Json(music("models", request, &found, raw).answer(ctx.now())))
+}
+
+async fn music_elsewhere(
+    ctx: &CallContext,
+    headers: &HeaderMap,
+    request: &ListMusic,
+    path: &str,
+    kind: &'static str,
+) -> Option<Json<Value>> {
+    let services = ModelServices::of(ctx).ok()?;
+    let remote = Remote::of(ctx, &services, headers)?;
+    let question = Question {
+        path,
+        query: vec![
+            ("task", Some(request.task.clone())),
+            ("provider", request.provider.clone()),
+        ],
+        base_url: request.base_url.clone(),
+        tasks: &[&request.task],
+    };
+    let catalog = Catalog {
+        kind,
+        scope: "music",
+        task: Some(request.task.clone()),
+        provider: request.provider.clone(),
+        raw: object(json!({"task": request.task})),
+        ..Catalog::default()
+    };
+    Some(remote.catalogue(question, catalog, &[]).await)
+}
+
+impl ListMusic {
+    fn media(&self) -> MediaQuery {
+        MediaQuery {
+            base_url: self.base_url.clone(),
+            provider: self.provider.clone(),
+            providers_only: false,
+        }
+    }
+}
+
+fn music(kind: &'static str, request: ListMusic, found: &Served, raw: Value) -> Catalog {
+    let available = !found.providers.is_empty();
     Catalog {
         kind,
         scope: "music",
         upstream: MUSIC_UPSTREAM,
-        available: false,
-        error: unserved(false, "music generation"),
+        available,
+        error: unserved(available, "music generation"),
+        items: found.items(kind == "providers"),
         task: Some(request.task),
         provider: request.provider,
         raw: object(raw),

@@ -6,6 +6,8 @@
 
 mod template;
 
+use ag_effects::routes::FoundRoute;
+use ag_store::StoreError;
 use axum::Json;
 use serde_json::{Value, json};
 
@@ -25,17 +27,20 @@ pub(super) async fn get_capabilities(ctx: CallContext) -> ApiResult<Json<Value>>
     let services = ModelServices::of(&ctx).ok();
     let any_set = |names: &[&str]| names.iter().any(|name| providers.is_set(name));
     let openai = any_set(&["OPENAI_BASE_URL", "OPENAI_API_KEY"]);
-    let mut routed = [false; 3];
+    let mut routed = [false; 4];
+    let split = services.as_ref().is_some_and(|services| services.split.is_some());
     let mut embedding = None;
     if let Some(services) = &services {
         let routes = services.resolver.routes();
-        for (found, key) in routed
-            .iter_mut()
-            .zip(["output.voice", "input.voice", "output.image"])
+        for (found, key) in
+            routed
+                .iter_mut()
+                .zip(["output.voice", "input.voice", "output.image", "output.music"])
         {
-            *found = routes.route(ctx.scope(), key).await?.is_some();
+            *found = readable(split, routes.route(ctx.scope(), key).await)?.is_some();
         }
-        embedding = routes.route(ctx.scope(), "embedding.text").await?.map(|found| {
+        let found = readable(split, routes.route(ctx.scope(), "embedding.text").await)?;
+        embedding = found.map(|found| {
             json!({
                 "key": "embedding.text",
                 "provider": found.route.provider,
@@ -85,10 +90,30 @@ pub(super) async fn get_capabilities(ctx: CallContext) -> ApiResult<Json<Value>>
             ]),
         },
         images: hosted
-            && (routed[2] || openai || any_set(&["ABSTRACTVISION_BASE_URL", "ABSTRACTVISION_API_KEY"])),
+            && (routed[2]
+                || openai
+                || split
+                || any_set(&["ABSTRACTVISION_BASE_URL", "ABSTRACTVISION_API_KEY"])),
+        // Of the servers that a gateway knows only the one of split mode makes these.
+        videos: split,
+        music: hosted && (split || routed[3] || any_set(&["ACEMUSIC_API_KEY"])),
         embedding,
     };
     Ok(Json(json!({"capabilities": template::fill(&facts)})))
+}
+
+/// The description never fails: defaults that another service keeps, and that cannot be read now, are none.
+fn readable(
+    split: bool,
+    found: Result<Option<FoundRoute>, StoreError>,
+) -> Result<Option<FoundRoute>, StoreError> {
+    match found {
+        Err(error) if split => {
+            tracing::warn!(%error, "capability defaults are not readable");
+            Ok(None)
+        }
+        found => found,
+    }
 }
 
 const TTS_CONFIGURED: &[&str] = &[

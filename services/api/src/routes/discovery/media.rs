@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ag_providers::{ProviderClient, family};
+use ag_providers::{ProviderClient, family, family::ACEMUSIC};
 use ag_types::Object;
 use futures::future::join_all;
 use http::HeaderMap;
@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{
     catalog::{given, model_item, provider_item},
     providers::label,
+    remote::Question,
 };
 use crate::{
     ApiResult, CallContext,
@@ -62,6 +63,15 @@ pub(super) const IMAGES: MediaKind = MediaKind {
     offered: |client| client.images.is_some(),
 };
 
+/// Music and sounds, which only the family of that trade makes.
+pub(super) const MUSIC: MediaKind = MediaKind {
+    route: "output.music",
+    tasks: &["text_to_music", "text_to_audio", "lyrics_to_music"],
+    words: &[""],
+    known: &["acemusic/acestep-v1.5-turbo"],
+    offered: |client| client.music.is_some(),
+};
+
 /// Vectors of texts; every configured server is asked, because embedding models are common everywhere.
 pub(super) const EMBEDDINGS: MediaKind = MediaKind {
     route: "embedding.text",
@@ -85,6 +95,30 @@ impl MediaQuery {
             base_url: given(query.optional("base_url", string())),
             provider: given(query.optional("provider", string())),
             providers_only: query.or("providers_only", boolean(), false),
+        }
+    }
+}
+
+impl MediaQuery {
+    /// The kind of its catalogue.
+    pub(super) fn kind(&self) -> &'static str {
+        if self.providers_only {
+            "providers"
+        } else {
+            "models"
+        }
+    }
+
+    /// The same question to another service.
+    pub(super) fn question<'a>(&self, path: &'a str, tasks: &'a [&'a str]) -> Question<'a> {
+        Question {
+            path,
+            query: vec![
+                ("provider", self.provider.clone()),
+                ("providers_only", self.providers_only.then(|| "true".to_owned())),
+            ],
+            base_url: self.base_url.clone(),
+            tasks,
         }
     }
 }
@@ -224,6 +258,7 @@ fn candidates(ctx: &CallContext, default: Option<&str>) -> Vec<String> {
     };
     let families = ag_providers::FAMILIES
         .iter()
+        .chain(std::iter::once(&ACEMUSIC))
         .filter(configured)
         .map(|family| family.name.to_owned());
     let mut names: Vec<String> = default.map(str::to_owned).into_iter().chain(families).collect();

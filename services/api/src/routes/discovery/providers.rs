@@ -9,6 +9,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::catalog::{Catalog, given, model_item, object};
+use super::remote::{self, Question, Remote};
 use crate::{
     ApiResult, CallContext, Input,
     input::{Reader, Request, boolean, list, string},
@@ -39,48 +40,84 @@ pub(super) async fn list_providers(
     Input(request): Input<ListProviders>,
 ) -> ApiResult<Json<Value>> {
     let services = ModelServices::of(&ctx)?;
-    let limit = ListingLimits::of(&ctx).models;
-    let overrides = Overrides::of(&headers, None);
-    let mut families: Vec<&ProviderFamily> = FAMILIES.iter().collect();
-    families.sort_unstable_by_key(|family| family.name);
-    let found = families.into_iter().map(|family| {
-        let (ctx, services, overrides) = (&ctx, &services, &overrides);
-        async move {
-            let client = client(ctx, services, family.name, overrides).await;
-            let models = models_if(request.include_models, client, limit).await;
-            family_item(family, &models)
-        }
-    });
-    let mut items = join_all(found).await;
+    let (mut catalog, mut items) = match Remote::of(&ctx, &services, &headers) {
+        Some(remote) => elsewhere(&remote.patient(), request.include_models).await,
+        None => families(&ctx, &services, &headers, request.include_models).await,
+    };
     let connections = profiles::visible(&ctx).await?;
     let public: Vec<Value> = connections.iter().map(|profile| profile.public()).collect();
     items.extend(connection_items(&ctx, &services, &connections, request.include_models).await);
-    let mut raw = object(match services.resolver.routes().text(ctx.scope()).await? {
-        Some(found) => json!({
-            "default_provider": found.route.provider,
-            "default_model": found.route.model,
-            "default_source": "capability_defaults:input.text",
-        }),
-        None => json!({
-            "default_provider": null,
-            "default_model": null,
-            "default_error": "No default text model is configured",
-        }),
-    });
+    catalog
+        .raw
+        .extend(object(match services.resolver.routes().text(ctx.scope()).await {
+            Ok(Some(found)) => json!({
+                "default_provider": found.route.provider,
+                "default_model": found.route.model,
+                "default_source": "capability_defaults:input.text",
+            }),
+            Ok(None) => json!({
+                "default_provider": null,
+                "default_model": null,
+                "default_error": "No default text model is configured",
+            }),
+            // The service of split mode is away; the list is no worse for it.
+            Err(error) if services.split.is_some() => json!({
+                "default_provider": null, "default_model": null, "default_error": error.to_string(),
+            }),
+            Err(error) => return Err(error.into()),
+        }));
     if !public.is_empty() {
-        raw.insert("provider_endpoint_profiles".to_owned(), public.into());
+        catalog
+            .raw
+            .insert("provider_endpoint_profiles".to_owned(), public.into());
     }
-    let catalog = Catalog {
+    catalog.items = items;
+    Ok(Json(catalog.answer(ctx.now())))
+}
+
+fn catalog_of(include_models: bool) -> Catalog {
+    Catalog {
         kind: "providers",
         scope: "text",
         upstream: UPSTREAM,
         available: true,
-        raw,
-        echo: object(json!({"include_models": request.include_models})),
-        items,
+        echo: object(json!({"include_models": include_models})),
         ..Catalog::default()
+    }
+}
+
+/// The providers of the service that calls the models.
+async fn elsewhere(remote: &Remote<'_>, include_models: bool) -> (Catalog, Vec<Value>) {
+    let question = Question {
+        path: "providers",
+        query: vec![("include_models", Some(include_models.to_string()))],
+        base_url: None,
+        tasks: &[],
     };
-    Ok(Json(catalog.answer(ctx.now())))
+    let answer = remote.ask(&question).await;
+    let mut catalog = remote.filled(answer, catalog_of(include_models), &[]);
+    let items = std::mem::take(&mut catalog.items);
+    catalog.raw.shift_remove("providers");
+    (catalog, items)
+}
+
+/// The families that this process speaks to itself.
+async fn families(
+    ctx: &CallContext,
+    services: &ModelServices,
+    headers: &HeaderMap,
+    include_models: bool,
+) -> (Catalog, Vec<Value>) {
+    let limit = ListingLimits::of(ctx).models;
+    let overrides = &Overrides::of(headers, None);
+    let mut families: Vec<&ProviderFamily> = FAMILIES.iter().collect();
+    families.sort_unstable_by_key(|family| family.name);
+    let found = families.into_iter().map(|family| async move {
+        let client = client(ctx, services, family.name, overrides).await;
+        let models = models_if(include_models, client, limit).await;
+        family_item(family, &models)
+    });
+    (catalog_of(include_models), join_all(found).await)
 }
 
 /// What asking a provider gave.
@@ -230,15 +267,18 @@ pub(super) async fn list_provider_models(
     let profile = profiles::named(&ctx, &name).await?;
     let overrides = Overrides::of(&headers, request.base_url.clone());
     let routed = profile.as_ref().map(|profile| profile.provider_family.clone());
-    let listed = match client(&ctx, &services, &name, &overrides).await {
-        Ok(client) => model_names(&client, limit).await,
-        Err(error) => Err(error.to_string()),
+    let wanted = request.wanted();
+    let remote = Remote::of(&ctx, &services, &headers).filter(|_| profile.is_none() && !wanted.is_empty());
+    let asked_elsewhere = remote.is_some();
+    let listed = match (client(&ctx, &services, &name, &overrides).await, remote) {
+        (Ok(_), Some(remote)) => models_elsewhere(&remote.patient(), &name, &request).await,
+        (Ok(client), None) => model_names(&client, limit).await,
+        (Err(error), _) => Err(error.to_string()),
     };
     let allowed = profile
         .as_ref()
         .map(|profile| profile.allowed_models.as_slice())
         .unwrap_or_default();
-    let wanted = request.wanted();
     let (mut models, error) = match (listed, allowed) {
         (Ok(models), []) => (models, None),
         (Ok(models), allowed) if !wanted.is_empty() => (
@@ -254,9 +294,8 @@ pub(super) async fn list_provider_models(
         (Err(error), _) => (Vec::new(), Some(error)),
     };
     models.retain(|model| {
-        wanted
-            .iter()
-            .all(|route| has_route(services.table(), model, route))
+        let known = |route: &String| has_route(services.table(), model, route);
+        asked_elsewhere || wanted.iter().all(known)
     });
     models.sort_unstable();
     models.dedup();
@@ -271,7 +310,10 @@ pub(super) async fn list_provider_models(
     let catalog = Catalog {
         kind: "models",
         scope: "text",
-        upstream: UPSTREAM,
+        upstream: match services.split {
+            Some(_) => remote::UPSTREAM,
+            None => UPSTREAM,
+        },
         available: error.is_none(),
         error,
         provider: Some(name.clone()),
@@ -280,6 +322,36 @@ pub(super) async fn list_provider_models(
         ..Catalog::default()
     };
     Ok(Json(catalog.answer(ctx.now())))
+}
+
+/// Models with the wanted routes, in split mode: the service knows its models better than our table does.
+async fn models_elsewhere(
+    remote: &Remote<'_>,
+    provider: &str,
+    request: &ListProviderModels,
+) -> Result<Vec<String>, String> {
+    let routes = Some(request.routes.join(",")).filter(|routes| !routes.is_empty());
+    let question = Question {
+        path: "v1/models",
+        query: vec![
+            ("provider", Some(provider.to_owned())),
+            ("input_type", given(request.input_type.clone())),
+            ("output_type", given(request.output_type.clone())),
+            ("capability_route", routes),
+        ],
+        base_url: given(request.base_url.clone()),
+        tasks: &[],
+    };
+    let answer = remote.ask(&question).await.map_err(|no| no.error().to_string())?;
+    let prefix = format!("{provider}/");
+    let data = answer.get("data").and_then(Value::as_array);
+    let ids = data
+        .into_iter()
+        .flatten()
+        .filter_map(|model| model.get("id")?.as_str());
+    Ok(ids
+        .map(|id| id.strip_prefix(&prefix).unwrap_or(id).to_owned())
+        .collect())
 }
 
 /// Whether the table knows a model to take or give something. Models it does not know count as plain text models.

@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 use super::{
     catalog::{Catalog, given, object},
     media::{IMAGES, MediaQuery, Served, served},
+    remote::{Question, Remote},
 };
 use crate::{
     ApiError, ApiResult, CallContext, Input,
     input::{Reader, Request, string},
+    routes::models::ModelServices,
 };
 
 const UPSTREAM: &str = "abstractvision.local";
@@ -50,6 +52,24 @@ pub(super) async fn list_vision_provider_models(
             TASKS.join(", ")
         )));
     }
+    let media = &request.media;
+    if let Ok(services) = ModelServices::of(&ctx)
+        && let Some(remote) = Remote::of(&ctx, &services, &headers)
+    {
+        let tasks = [task.as_str()];
+        let mut question = media.question("v1/vision/provider_models", &tasks);
+        question.query.push(("task", Some(task.clone())));
+        let catalog = Catalog {
+            kind: media.kind(),
+            scope: "vision",
+            task: Some(task.clone()),
+            provider: media.provider.clone(),
+            raw: object(json!({"task": task})),
+            echo: object(json!({"providers_only": media.providers_only})),
+            ..Catalog::default()
+        };
+        return Ok(remote.catalogue(question, catalog, &[]).await);
+    }
     // OpenAI's wire makes and edits pictures; nothing here upscales them or makes videos.
     let images = match IMAGES.tasks.contains(&task.as_str()) {
         true => served(&ctx, &headers, &IMAGES, &request.media).await?,
@@ -78,11 +98,7 @@ pub(super) async fn list_vision_provider_models(
         "backend_id": images.active_provider,
     }));
     let catalog = Catalog {
-        kind: if request.media.providers_only {
-            "providers"
-        } else {
-            "models"
-        },
+        kind: request.media.kind(),
         scope: "vision",
         upstream: UPSTREAM,
         available,
@@ -96,8 +112,19 @@ pub(super) async fn list_vision_provider_models(
     Ok(Json(catalog.answer(ctx.now())))
 }
 
-/// Models on the disk of the host; this gateway keeps none.
-pub(super) async fn list_vision_models(ctx: CallContext) -> Json<Value> {
+/// Models on the disk of the host that runs them; this gateway keeps none.
+pub(super) async fn list_vision_models(ctx: CallContext, headers: HeaderMap) -> Json<Value> {
+    if let Ok(services) = ModelServices::of(&ctx)
+        && let Some(remote) = Remote::of(&ctx, &services, &headers)
+    {
+        let catalog = Catalog {
+            kind: "models",
+            scope: "vision",
+            ..Catalog::default()
+        };
+        let question = MediaQuery::default().question("v1/vision/models", &[]);
+        return remote.catalogue(question, catalog, &[]).await;
+    }
     let raw = json!({
         "models": [], "registry_available": false, "registry_total": 0, "cached_total": 0, "cache_dirs": [],
         "task": null,
@@ -118,13 +145,14 @@ pub(super) struct ListAdapters {
     model: Option<String>,
     task: Option<String>,
     provider: Option<String>,
+    base_url: Option<String>,
 }
 
 impl Request for ListAdapters {
     fn read(reader: &mut Reader) -> Self {
         let mut query = reader.query();
-        query.optional("base_url", string());
         Self {
+            base_url: given(query.optional("base_url", string())),
             model: given(query.optional("model", string())),
             task: given(query.optional("task", string())),
             provider: given(query.optional("provider", string())),
@@ -134,6 +162,7 @@ impl Request for ListAdapters {
 
 pub(super) async fn list_vision_adapters(
     ctx: CallContext,
+    headers: HeaderMap,
     Input(request): Input<ListAdapters>,
 ) -> ApiResult<Json<Value>> {
     let allowed: Vec<&str> = TASKS
@@ -147,14 +176,35 @@ pub(super) async fn list_vision_adapters(
             allowed.join(", ")
         )));
     }
+    let echo = request.model.clone().map(|model| object(json!({"model": model})));
+    let echo = echo.unwrap_or_default();
+    if let Ok(services) = ModelServices::of(&ctx)
+        && let Some(remote) = Remote::of(&ctx, &services, &headers)
+    {
+        let question = Question {
+            path: "v1/vision/adapters",
+            query: vec![
+                ("model", request.model),
+                ("task", request.task.clone()),
+                ("provider", request.provider.clone()),
+            ],
+            base_url: request.base_url,
+            tasks: &[],
+        };
+        let catalog = Catalog {
+            kind: "adapters",
+            scope: "vision",
+            task: request.task,
+            provider: request.provider,
+            echo,
+            ..Catalog::default()
+        };
+        return Ok(remote.catalogue(question, catalog, &[]).await);
+    }
     let raw = json!({
         "backend_id": null, "model": request.model, "provider": request.provider, "task": request.task,
         "adapters": [], "count": 0,
     });
-    let echo = request
-        .model
-        .map(|model| object(json!({"model": model})))
-        .unwrap_or_default();
     let catalog = Catalog {
         kind: "adapters",
         scope: "vision",

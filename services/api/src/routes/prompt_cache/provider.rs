@@ -1,7 +1,6 @@
 //! What a provider's cache can do, and the key it uses by default.
 
 use ag_providers::family::Wire;
-use ag_store::{Document, DocumentKind, PutMode};
 use serde_json::{Value, json};
 
 use crate::{
@@ -74,19 +73,13 @@ impl Cache {
     }
 }
 
-fn id(provider: &str, model: &str) -> String {
-    format!("{}\n{model}", provider.trim().to_lowercase())
-}
-
-/// The default key of a model in the caller's plane.
+/// The default key of a model in the caller's plane; model calls that name none use it.
 pub(super) async fn default_key(ctx: &CallContext, provider: &str, model: &str) -> ApiResult<Option<String>> {
-    let id = id(provider, model);
-    let found = ctx
-        .store()
-        .document(ctx.scope(), DocumentKind::PromptCacheKey, &id)
-        .await?;
-    let body = found.and_then(|found| serde_json::from_str::<Value>(&found.body).ok());
-    Ok(body.and_then(|body| body["key"].as_str().map(str::to_owned)))
+    let services = ModelServices::of(ctx)?;
+    let routes = services.resolver.routes();
+    Ok(routes
+        .prompt_cache_key(ctx.scope(), provider.trim(), model.trim())
+        .await?)
 }
 
 /// Chooses the default key of a model, or none.
@@ -96,23 +89,11 @@ pub(super) async fn set_default_key(
     model: &str,
     key: Option<&str>,
 ) -> ApiResult<()> {
-    let (id, kind) = (id(provider, model), DocumentKind::PromptCacheKey);
-    match key {
-        None => {
-            ctx.store().delete_document(ctx.scope(), kind, &id).await?;
-        }
-        Some(key) => {
-            let document = Document {
-                id,
-                body: json!({ "key": key }).to_string(),
-                updated_at: ctx.now(),
-            };
-            ctx.store()
-                .put_document(ctx.scope(), kind, document, PutMode::Upsert)
-                .await?;
-        }
-    }
-    Ok(())
+    let services = ModelServices::of(ctx)?;
+    let routes = services.resolver.routes();
+    Ok(routes
+        .set_prompt_cache_key(ctx.scope(), provider.trim(), model.trim(), key)
+        .await?)
 }
 
 /// The `stats` member.

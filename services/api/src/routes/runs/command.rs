@@ -2,7 +2,6 @@
 
 use ag_engine::{CommandRequest, commands::COMMAND_TYPES};
 use ag_store::CommandRow;
-use ag_telemetry::metrics;
 use ag_types::Object;
 use axum::Json;
 use serde::Serialize;
@@ -84,9 +83,6 @@ pub(super) async fn submit_command(
         client_id: asked.client_id,
     };
     let receipt = ctx.post_command(request).await?;
-    if receipt.duplicate {
-        metrics::COMMANDS.with([kind, "duplicate"]).increment(1);
-    }
     Ok(Json(Receipt {
         accepted: receipt.accepted,
         duplicate: receipt.duplicate,

@@ -187,11 +187,7 @@ fn limits(stored: &Value) -> Value {
             .cloned()
             .unwrap_or_default()
     };
-    let used = stored
-        .get("estimated_tokens_used")
-        .filter(|value| value.is_number())
-        .cloned()
-        .unwrap_or(json!(0));
+    let used = number("estimated_tokens_used");
     let (max, max_input) = (number("max_tokens"), number("max_input_tokens"));
     let budget = [&max_input, &max]
         .into_iter()

@@ -46,7 +46,7 @@ impl EndpointProfiles for StoredProfiles {
         let found = find(&*self.documents, &scope, id).await;
         let found = found.map_err(|error| {
             tracing::warn!(error = %error, "stored connections are not readable");
-            ProviderError::Unsupported("Stored connections are not readable right now".to_owned())
+            ProviderError::ConnectionsUnreadable
         })?;
         let Some(found) = found.filter(|found| found.profile.enabled) else {
             return Ok(None);

@@ -10,6 +10,7 @@ static TEMPLATE: LazyLock<Value> = LazyLock::new(|| {
 });
 
 const PROVIDER_HINT: &str = "Configure a provider: set its address or key, or a capability default.";
+const MUSIC_HINT: &str = "Configure a provider that makes music: a key for it, or a capability default.";
 const VIDEO_HINT: &str = "This gateway has no provider for this kind of media.";
 const NOT_SERVED: &str = "This gateway does not serve this surface yet.";
 /// Stands where the reference tells a folder of its host.
@@ -42,6 +43,10 @@ pub(super) struct Facts<'a> {
     pub(super) stt: Voice,
     /// Whether pictures can be made.
     pub(super) images: bool,
+    /// Whether videos can be made and pictures enlarged.
+    pub(super) videos: bool,
+    /// Whether music can be made.
+    pub(super) music: bool,
     /// The configured embedding route.
     pub(super) embedding: Option<Value>,
 }
@@ -81,10 +86,18 @@ fn packages(tree: &mut Value, facts: &Facts<'_>) {
         ("voice", facts.tts.configured),
         ("audio", facts.stt.configured),
         ("vision", facts.images),
+        ("music", facts.music),
     ];
     for (kind, available) in kinds {
         tree["capability_plugins"]["capabilities"][kind]["available"] = json!(available);
         tree["multimodal"]["capabilities"][kind] = json!(available);
+    }
+    let music = &mut tree["capability_plugins"]["capabilities"]["music"];
+    music["configured"] = json!(facts.music);
+    if facts.music
+        && let Some(music) = music.as_object_mut()
+    {
+        music.shift_remove("config_hint");
     }
     tree["tools"]["count"] = json!(facts.tools);
 }
@@ -93,9 +106,10 @@ fn media(editor: &mut Value, facts: &Facts<'_>) {
     let kinds = [
         ("generated_image", facts.images, PROVIDER_HINT),
         ("edited_image", facts.images, PROVIDER_HINT),
-        ("upscaled_image", false, VIDEO_HINT),
-        ("generated_video", false, VIDEO_HINT),
-        ("image_to_video", false, VIDEO_HINT),
+        ("upscaled_image", facts.videos, VIDEO_HINT),
+        ("generated_video", facts.videos, VIDEO_HINT),
+        ("image_to_video", facts.videos, VIDEO_HINT),
+        ("generated_music", facts.music, MUSIC_HINT),
     ];
     for (kind, available, hint) in kinds {
         for part in ["workflow", "direct_endpoint"] {
@@ -109,6 +123,8 @@ fn media(editor: &mut Value, facts: &Facts<'_>) {
             }
             if !available {
                 descriptor["config_hint"] = json!(hint);
+            } else if let Some(descriptor) = descriptor.as_object_mut() {
+                descriptor.shift_remove("config_hint");
             }
         }
     }

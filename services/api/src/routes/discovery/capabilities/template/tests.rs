@@ -16,6 +16,8 @@ fn facts<'a>(caller: Caller, served: &'a dyn Fn(&str) -> bool, configured: bool)
         tts: voice(),
         stt: voice(),
         images: configured,
+        videos: false,
+        music: configured,
         embedding: None,
     }
 }

@@ -1,0 +1,3 @@
+-- Which archives of bundles runs still refer to, for the collection of blobs: without it each question reads all runs.
+-- Equal hashes share their entries, and new runs come at the end of them: a start costs next to nothing more.
+CREATE INDEX runs_bundle ON runs (plane_id, bundle_sha256) WHERE bundle_sha256 IS NOT NULL;

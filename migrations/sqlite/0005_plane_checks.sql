@@ -1,0 +1,1 @@
+-- The checks of planes that Postgres makes by queries are a look-up in a page at hand here, and stay.
