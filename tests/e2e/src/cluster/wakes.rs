@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
-use crate::{points::FAILPOINTS, report::Report, until};
+use crate::{Api, client::Refused, points::FAILPOINTS, report::Report, until};
 
 use super::{Field, RECOVERY, nest, points, rest, seconds};
 
@@ -191,6 +191,27 @@ fn epoch(time: &str) -> Result<f64> {
     Ok(at.as_microsecond() as f64 / 1e6)
 }
 
+/// Starts a run; a node whose database is still coming back says 503, and then the same key asks again.
+async fn started(api: &Api, name: &str) -> Result<String> {
+    let end = Instant::now() + LIMIT;
+    loop {
+        match api
+            .start_once(name, nest::BUNDLE, "call", nest::input(name))
+            .await
+        {
+            Err(error)
+                if Instant::now() < end
+                    && error
+                        .downcast_ref::<Refused>()
+                        .is_some_and(|refused| refused.status == 503) =>
+            {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
 /// Row P1, in the middle of recovery: all runners die with many runs in their hands, and while their successors take
 /// them up the database crashes.
 ///
@@ -205,12 +226,7 @@ pub async fn orphans(field: &mut Field, runs: usize) -> Result<Report> {
     let nodes = field.nodes();
     let starts = stream::iter(names.iter().enumerate()).map(|(n, name)| {
         let api = &nodes[n % nodes.len()];
-        async move {
-            anyhow::Ok((
-                api.start(nest::BUNDLE, "call", nest::input(name)).await?,
-                name.clone(),
-            ))
-        }
+        async move { anyhow::Ok((started(api, name).await?, name.clone())) }
     });
     let started: Vec<Result<(String, String)>> = starts.buffer_unordered(AT_A_TIME).collect().await;
     let started = started.into_iter().collect::<Result<Vec<_>>>()?;
