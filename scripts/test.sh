@@ -58,6 +58,8 @@ step_deploy() {
 }
 
 step_test() {
+  # What the build has just written would hold up each sync of the tests' own databases.
+  sync
   if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace --locked ${CI:+--profile ci}
   else

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use ag_testkit::{Cluster as Processes, ClusterOptions, Node};
+use ag_testkit::{Cluster as Processes, ClusterOptions, Durability, Node};
 use anyhow::{Context as _, Result};
 use sqlx::{Connection as _, PgConnection};
 
@@ -61,7 +61,8 @@ impl Cluster {
     /// A server is not installed, something does not come up, or the flows are refused.
     pub(crate) async fn running(options: &Options, shape: Shape, env: &[(&str, String)]) -> Result<Self> {
         let mut wanted = ClusterOptions::new(std::path::absolute(&options.binary)?);
-        (wanted.api, wanted.runners, wanted.durable) = (shape.api, shape.runners, true);
+        (wanted.api, wanted.runners) = (shape.api, shape.runners);
+        wanted.durability = Durability::PowerLoss;
         wanted = wanted.env("OPENAI_API_KEY", MODEL_KEY);
         for (name, value) in env {
             wanted = wanted.env(name, value.clone());

@@ -24,7 +24,7 @@ CREATE TABLE runner_sessions (
 -- Live runs only, about 100 bytes each: what a claim looks at never grows with history.
 CREATE TABLE run_heads (
   run_id     uuid        NOT NULL,
-  plane_id   int         NOT NULL REFERENCES planes,
+  plane_id   int         NOT NULL,
   pool       text        COLLATE "C" NOT NULL,
   owner      bigint,
   epoch      bigint      NOT NULL DEFAULT 0,
@@ -44,7 +44,7 @@ CREATE INDEX run_heads_preempt ON run_heads (preempt_at) WHERE preempt_at IS NOT
 
 CREATE TABLE runs (
   run_id        uuid        NOT NULL,
-  plane_id      int         NOT NULL REFERENCES planes,
+  plane_id      int         NOT NULL,
   status        text        COLLATE "C" NOT NULL,
   rev           int         NOT NULL,
   epoch         bigint      NOT NULL,
@@ -81,7 +81,7 @@ CREATE INDEX runs_wait_key ON runs (plane_id, wait_key) WHERE wait_key IS NOT NU
 -- One row per commit and run: the records first_seq..last_seq as JSON lines.
 CREATE TABLE ledger (
   run_id    uuid   NOT NULL,
-  plane_id  int    NOT NULL REFERENCES planes,
+  plane_id  int    NOT NULL,
   last_seq  bigint NOT NULL,
   first_seq bigint NOT NULL,
   records   text   NOT NULL,
@@ -90,7 +90,7 @@ CREATE TABLE ledger (
 
 CREATE TABLE mail (
   run_id     uuid   NOT NULL,
-  plane_id   int    NOT NULL REFERENCES planes,
+  plane_id   int    NOT NULL,
   n          bigint NOT NULL,
   kind       text   COLLATE "C" NOT NULL,
   body       text   NOT NULL,

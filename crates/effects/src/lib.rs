@@ -26,5 +26,5 @@ pub use handler::{
     Answer, Child, EffectClass, EffectCtx, EffectHandler, EffectRegistry, Failure, ResolvedWorkflow, Tools,
     ToolsDone, WorkflowDirectory,
 };
-pub use host::{Host, HostQuestion};
+pub use host::{Host, HostFailure, HostQuestion};
 pub use progress::Progress;

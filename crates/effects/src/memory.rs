@@ -19,6 +19,7 @@ mod note;
 mod owners;
 mod query;
 mod rehydrate;
+mod sections;
 mod spans;
 mod summary;
 mod tag;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use ag_types::EffectKind;
 
 use crate::{handler::EffectRegistry, routes::ModelResolver};
+use sections::WithSections;
 
 pub use compact::MemoryCompact;
 pub use embeddings::{EmbeddingError, EmbeddingModel, Embeddings, ROUTE as EMBEDDING_ROUTE};
@@ -61,14 +63,26 @@ pub fn register(registry: EffectRegistry, parts: MemoryParts) -> EffectRegistry 
     } = parts;
     let embeddings = Embeddings::new(resolver.clone());
     registry
-        .with(EffectKind::MemoryNote, Arc::new(MemoryNote::new(owners.clone())))
+        .with(
+            EffectKind::MemoryNote,
+            Arc::new(WithSections(MemoryNote::new(owners.clone()))),
+        )
         .with(
             EffectKind::MemoryQuery,
-            Arc::new(MemoryQuery::new(owners.clone())),
+            Arc::new(WithSections(MemoryQuery::new(owners.clone()))),
         )
-        .with(EffectKind::MemoryTag, Arc::new(MemoryTag::new(owners.clone())))
-        .with(EffectKind::MemoryCompact, Arc::new(MemoryCompact::new(resolver)))
-        .with(EffectKind::MemoryRehydrate, Arc::new(MemoryRehydrate))
+        .with(
+            EffectKind::MemoryTag,
+            Arc::new(WithSections(MemoryTag::new(owners.clone()))),
+        )
+        .with(
+            EffectKind::MemoryCompact,
+            Arc::new(WithSections(MemoryCompact::new(resolver))),
+        )
+        .with(
+            EffectKind::MemoryRehydrate,
+            Arc::new(WithSections(MemoryRehydrate)),
+        )
         .with(
             EffectKind::MemoryKgAssert,
             Arc::new(KgAssert::new(owners.clone(), vocabulary, embeddings.clone())),

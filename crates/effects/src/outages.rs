@@ -1,6 +1,7 @@
 //! Every handler with a store, or a blob store, that goes away at each of its questions in turn: the effect must be
 //! postponed, and must not have cost anything yet. It never fails because of that.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -27,12 +28,17 @@ use crate::workspaces::Workspaces;
 use crate::{Answer, EffectCtx, EffectHandler, EffectRegistry};
 
 /// Blobs that go away after some calls.
-struct SickBlobs<'a> {
-    inner: &'a MemoryBlobs,
+pub(crate) struct SickBlobs<B> {
+    inner: B,
     calls_left: AtomicI64,
 }
 
-impl SickBlobs<'_> {
+impl<B> SickBlobs<B> {
+    pub(crate) fn after(calls: i64, inner: B) -> Self {
+        let calls_left = AtomicI64::new(calls);
+        Self { inner, calls_left }
+    }
+
     fn check(&self) -> Result<(), BlobError> {
         match self.calls_left.fetch_sub(1, Ordering::SeqCst) {
             ..=0 => Err(BlobError::store("reading", "a blob")(std::io::Error::from(
@@ -44,7 +50,7 @@ impl SickBlobs<'_> {
 }
 
 #[async_trait]
-impl BlobStore for SickBlobs<'_> {
+impl<B: Deref<Target = MemoryBlobs> + Send + Sync> BlobStore for SickBlobs<B> {
     async fn put(&self, scope: &ScopeKey, content: Bytes) -> Result<StoredBlob, BlobError> {
         self.check()?;
         self.inner.put(scope, content).await
@@ -213,10 +219,7 @@ impl Bench {
     /// The same with its blobs.
     async fn without_blobs(&self, kind: EffectKind, payload: &Value, calls: i64) -> (Answer, usize) {
         let before = self.spent();
-        let blobs = SickBlobs {
-            inner: &self.world.blobs,
-            calls_left: AtomicI64::new(calls),
-        };
+        let blobs = SickBlobs::after(calls, &self.world.blobs);
         let answer = self.ask(kind, payload, &blobs).await;
         (answer, self.spent() - before)
     }

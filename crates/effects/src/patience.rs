@@ -1,5 +1,5 @@
-//! Waiting for a store that is away, where the question cannot be given back to the engine: hosts answer steps, not
-//! effects, and tools that have run must not run again.
+//! Waiting for a store that is away, where the question cannot be given back to the engine: tools that have run must not
+//! run again.
 
 use std::time::Duration;
 

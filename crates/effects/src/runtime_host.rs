@@ -16,13 +16,13 @@ use ag_kernel::{Exception, HostCall, HostOp};
 use ag_sandbox::{CodeSandbox, Limits};
 use ag_store::ArtifactIndex;
 use ag_tools::workspace::WorkspacePolicy;
-use ag_types::{Clock, Object, TenantScope};
+use ag_types::{Clock, TenantScope};
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    host::{Host, HostQuestion},
+    host::{Host, HostFailure, HostQuestion},
     routes::Catalogues,
     workspaces::{Workspaces, scope_of},
 };
@@ -33,13 +33,13 @@ pub trait ModelCatalogues: Send + Sync {
     /// A list of texts.
     ///
     /// # Errors
-    /// The exception of the asking node.
+    /// [`HostFailure`].
     async fn answer(
         &self,
         scope: &TenantScope,
         call: &HostCall,
         cancel: &CancellationToken,
-    ) -> Result<Value, Exception>;
+    ) -> Result<Value, HostFailure>;
 }
 
 #[async_trait]
@@ -49,7 +49,7 @@ impl ModelCatalogues for Catalogues {
         scope: &TenantScope,
         call: &HostCall,
         cancel: &CancellationToken,
-    ) -> Result<Value, Exception> {
+    ) -> Result<Value, HostFailure> {
         Catalogues::answer(self, scope, call, cancel).await
     }
 }
@@ -112,11 +112,11 @@ impl RuntimeHost {
 
 #[async_trait]
 impl Host for RuntimeHost {
-    async fn answer(&self, question: HostQuestion<'_>) -> Result<Value, Exception> {
+    async fn answer(&self, question: HostQuestion<'_>) -> Result<Value, HostFailure> {
         let call = question.call;
         match call.op {
-            HostOp::RunCode => code::run(&self.parts, &call.args).await,
-            HostOp::RunExpression => code::evaluate(&self.parts, &call.args).await,
+            HostOp::RunCode => Ok(code::run(&self.parts, &call.args).await?),
+            HostOp::RunExpression => Ok(code::evaluate(&self.parts, &call.args).await?),
             HostOp::ProviderCatalog | HostOp::ProviderModels => {
                 self.parts
                     .catalogues
@@ -129,9 +129,9 @@ impl Host for RuntimeHost {
             | HostOp::ReadPdf
             | HostOp::WritePdf => {
                 let (op, args, now) = (call.op, call.args.clone(), self.parts.clock.now());
-                self.with_workspace(&question, move |policy| files::answer(op, policy, &args, now))
-                    .await
-                    .map(Value::Object)
+                let answer =
+                    self.with_workspace(&question, move |policy| files::answer(op, policy, &args, now));
+                Ok(Value::Object(answer.await?))
             }
             HostOp::ImportFile => self.import(&question).await,
             HostOp::ReadArtifact => self.read_artifact(&question).await,
@@ -159,11 +159,4 @@ fn node_type(args: &Value) -> &str {
         "" => "file operation",
         known => known,
     }
-}
-
-fn object<const N: usize>(pairs: [(&str, Value); N]) -> Object {
-    pairs
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
 }

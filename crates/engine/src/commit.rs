@@ -62,7 +62,7 @@ impl Deps {
         let commit = self.build(held, rest)?;
         let workflow = &*held.tick.run.head.workflow_id;
         ag_failpoints::pass("step.before_commit", &[rest_name(rest), workflow]).await;
-        let outcome = store_operation("commit", self.send(commit.clone()))
+        let outcome = store_operation("commit", self.send(&commit))
             .instrument(tracing::info_span!(
                 "commit",
                 records = held.records.len() as i64,
@@ -111,7 +111,7 @@ impl Deps {
     /// Repeats the same call while its outcome is unknown or the store is away: what the tick holds in memory, results
     /// of calls included, would be lost with it. Fenced by revision, it is applied at most once; who loses authority
     /// meanwhile is stopped from outside.
-    async fn send(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
+    async fn send(&self, commit: &Commit) -> Result<CommitOutcome, StoreError> {
         let (key, epoch, rev) = (commit.key, commit.epoch, commit.rev);
         let mut pause = FIRST_PAUSE;
         loop {

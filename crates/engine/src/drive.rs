@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ag_effects::{Answer, EffectClass, EffectHandler, HostQuestion};
+use ag_effects::{Answer, EffectClass, EffectHandler, HostFailure, HostQuestion};
 use ag_kernel::{EffectRequest, Exception, HostAnswers, HostCall, Stepped, Workflow};
 use ag_store::{Rest, StoreError};
 use ag_telemetry::metrics::{RUNS_PARKED, STEPS};
@@ -191,8 +191,7 @@ impl Deps {
             let stepped = held.tick.step(workflow, &self.env(now, &answers));
             match stepped {
                 Err(call) => {
-                    let answer = self.ask_host(held, signals, &call).await;
-                    match answer {
+                    match self.ask_host(held, signals, &call).await? {
                         Some(answer) => answers.push(*call, answer),
                         // Cancelled: the mail decides.
                         None => {
@@ -215,23 +214,45 @@ impl Deps {
         }
     }
 
+    /// Asks again while the host cannot reach a store. `None`: a cancel came.
     async fn ask_host(
         &self,
-        held: &Held,
+        held: &mut Held,
         signals: &Signals,
         call: &HostCall,
-    ) -> Option<Result<serde_json::Value, Exception>> {
-        let cancel = signals.cancel.token();
-        let question = HostQuestion {
-            scope: &held.scope,
-            run: &held.tick.run,
-            call,
-            cancel: &cancel,
-        };
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => None,
-            answer = self.host.answer(question) => Some(answer),
+    ) -> Result<Option<Result<serde_json::Value, Exception>>, Stop> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let cancel = signals.cancel.token();
+            let question = HostQuestion {
+                scope: &held.scope,
+                run: &held.tick.run,
+                call,
+                cancel: &cancel,
+            };
+            let answer = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Ok(None),
+                answer = self.host.answer(question) => answer,
+            };
+            let error = match answer {
+                Ok(value) => return Ok(Some(Ok(value))),
+                Err(HostFailure::Raised(exception)) => return Ok(Some(Err(exception))),
+                Err(HostFailure::Postponed(error)) => error,
+            };
+            if pause > LAST_PAUSE || signals.drain.is_cancelled() {
+                // Whoever holds the run next plans the step again. The results before it are kept, unless it is their
+                // store that is away.
+                if !held.is_clean() {
+                    self.commit_and_drain(held).await?;
+                }
+                return Err(Stop::Store(error));
+            }
+            tracing::warn!(run.id = %held.key.run, %error, "asking a host again");
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(None),
+                () = tokio::time::sleep(pause) => pause *= 2,
+            }
         }
     }
 

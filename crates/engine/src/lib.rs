@@ -28,7 +28,7 @@ pub mod start;
 pub mod traces;
 pub mod workflows;
 
-pub use ag_effects::{Host, HostQuestion};
+pub use ag_effects::{Host, HostFailure, HostQuestion};
 pub use commands::{CANCEL_TIME, CommandError, CommandReceipt, CommandRequest};
 pub use commit::Stop;
 pub use deps::{Deps, TickLimits};

@@ -1,37 +1,35 @@
 //! Starting runs: resolve, seed, bring listeners to their first wait, take the first tick where a runner lives in the
 //! same process, and commit all of it in one transaction (architecture §4, "Start").
 
-use std::{sync::Arc, time::Instant};
+mod first_tick;
+mod listeners;
+mod resolve;
+mod store;
 
-use ag_bundles::{SelectError, StartRequest as BundleRequest, Target, select};
-use ag_effects::{EffectClass, EffectCtx, Progress};
-use ag_kernel::{EffectRequest, HostAnswers, RunAux, Stepped, Tick, Workflow};
-use ag_store::{
-    Counters, DocumentKind, NewRun, OwnerRow, Placement, Start, StartKey, StartOutcome, StoreError,
-};
-use ag_telemetry::{
-    metrics::{RUN_START, RUNS_ENDED, store_operation},
-    traces,
-};
+use std::sync::Arc;
+
+use ag_bundles::SelectError;
+use ag_kernel::{EffectRequest, RunAux, Tick, Workflow};
+use ag_store::{Counters, OwnerRow, StartKey, StoreError};
+use ag_telemetry::traces;
 use ag_types::{Object, RunHead, RunId, RunKey, RunState, RunStatus, SessionId, TenantScope, Timestamp};
-use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use self::{
+    resolve::Resolved,
+    store::{Attempt, Prepared},
+};
 use crate::{
-    Deps, Held, codec,
+    Deps, Held,
     commit::Stop,
     held::Pending,
-    lifecycle,
     pools::{LivePools, is_pool_name, warn_of},
     seed::{self, ModelDefaults, RunSettings},
-    workflows::{Found, PlaneRegistry, WorkflowError},
+    workflows::{Found, WorkflowError},
 };
 
 /// Attempts to commit against a registry that changes under our feet.
 const MAX_RESOLVES: usize = 8;
-/// Steps a listener may take to its first wait (bundles spec §5).
-const LISTENER_STEPS: u32 = 10;
 /// Actor of everything clients start.
 pub(crate) const ACTOR: &str = "gateway";
 /// Pool of runs that ask for none.
@@ -115,13 +113,6 @@ pub struct Starter {
     live: Arc<LivePools>,
 }
 
-struct Resolved {
-    workflow_id: String,
-    sha256: Option<Arc<str>>,
-    pool: Arc<str>,
-    registry: Option<Arc<PlaneRegistry>>,
-}
-
 impl Starter {
     /// A starter; `local` is the runner of the same process, if there is one.
     pub fn new(
@@ -187,99 +178,6 @@ impl Starter {
             }
         }
         Err(StoreError::Unavailable("the registry keeps changing".to_owned()).into())
-    }
-
-    async fn resolve(
-        &self,
-        scope: &TenantScope,
-        request: &StartRequest,
-        refresh: bool,
-    ) -> Result<Resolved, StartError> {
-        let asked = BundleRequest {
-            bundle_id: request.bundle_id.as_deref(),
-            bundle_version: request.bundle_version.as_deref(),
-            flow_id: request.flow_id.as_deref(),
-            draft_test: lifecycle::of_vars(&request.vars)
-                .as_ref()
-                .is_some_and(lifecycle::is_draft),
-            ..BundleRequest::default()
-        };
-        select::require_target(&asked)?;
-        let workflows = &self.deps.workflows;
-        if refresh {
-            return self
-                .resolve_in(scope, request, &asked, workflows.reload(scope).await?)
-                .await;
-        }
-        let remembered = workflows.registry(scope).await?;
-        match self.resolve_in(scope, request, &asked, remembered.clone()).await {
-            // What this node remembers may have been changed on another one (installed, deprecated no longer), so a
-            // refusal must hold for what is stored now. A success is compared when it is committed.
-            Err(error) if !matches!(error, StartError::Store(_)) => {
-                let current = workflows.current(scope).await?;
-                match Arc::ptr_eq(&current, &remembered) {
-                    true => Err(error),
-                    false => self.resolve_in(scope, request, &asked, current).await,
-                }
-            }
-            resolved => resolved,
-        }
-    }
-
-    async fn resolve_in(
-        &self,
-        scope: &TenantScope,
-        request: &StartRequest,
-        asked: &BundleRequest<'_>,
-        registry: Arc<PlaneRegistry>,
-    ) -> Result<Resolved, StartError> {
-        match select::select_start(&registry.index, asked)? {
-            Target::Flow(flow) => self.resolved_flow(request, registry, &flow),
-            Target::Dynamic(id) => {
-                let known = self
-                    .deps
-                    .store
-                    .document(scope, DocumentKind::DynamicFlow, &id)
-                    .await?
-                    .is_some();
-                if !known {
-                    return Err(SelectError::WorkflowNotFound(id).into());
-                }
-                Ok(Resolved {
-                    workflow_id: id,
-                    sha256: None,
-                    pool: self.pool(request.pool.as_deref()),
-                    registry: None,
-                })
-            }
-        }
-    }
-
-    fn resolved_flow(
-        &self,
-        request: &StartRequest,
-        registry: Arc<PlaneRegistry>,
-        flow: &ag_bundles::ResolvedFlow,
-    ) -> Result<Resolved, StartError> {
-        let purpose = request.vars.get("_run_lifecycle").and_then(lifecycle::sanitise);
-        if flow.bundle.is_draft() && !purpose.as_ref().is_some_and(lifecycle::is_draft) {
-            return Err(StartError::DraftNeedsPurpose);
-        }
-        if let Some(text) = registry.deprecation_text(&flow.bundle.bundle_id, &flow.flow_id) {
-            return Err(StartError::Deprecated(text));
-        }
-        let version = registry
-            .index
-            .get(&flow.bundle.bundle_id, &flow.bundle.bundle_version)
-            .ok_or_else(|| SelectError::WorkflowNotFound(flow.workflow_id()))?;
-        let pool = self.pool(version.manifest.metadata.get("pool").and_then(Value::as_str));
-        let sha256 = Some(Arc::from(version.sha256.as_str()));
-        Ok(Resolved {
-            workflow_id: flow.workflow_id(),
-            sha256,
-            pool,
-            registry: Some(registry),
-        })
     }
 
     async fn attempt(
@@ -402,112 +300,6 @@ impl Starter {
         }
     }
 
-    /// Steps in memory until something needs more than memory. Returns the outside effect it stopped at, if any.
-    async fn first_tick(&self, held: &mut Held, workflow: &dyn Workflow) -> Option<EffectRequest> {
-        let deps = &self.deps;
-        let answers = HostAnswers::default();
-        let since = Instant::now();
-        for _ in 0..deps.limits.first_steps {
-            if since.elapsed() > deps.limits.first_time {
-                return None;
-            }
-            match held.tick.step(workflow, &deps.env(deps.clock.now(), &answers)) {
-                Ok(Stepped::Moved) => {}
-                Ok(Stepped::Waiting | Stepped::Terminal) => return None,
-                // A code node, a file: the runner answers it; the step has changed nothing.
-                Err(_) => return None,
-                Ok(Stepped::Effect(request)) => {
-                    let handler = deps.effects.get(request.open.kind)?;
-                    if handler.class() != EffectClass::Inline {
-                        if handler.class() == EffectClass::Outside {
-                            held.tick.mark_called();
-                        }
-                        return Some(*request);
-                    }
-                    let ctx = EffectCtx {
-                        depth: held.tick.aux.depth,
-                        scope: &held.scope,
-                        run: &held.tick.run,
-                        bundle_sha256: held.bundle_sha256.as_deref(),
-                        outbound_key: String::new(),
-                        cancel: CancellationToken::new(),
-                        store: &*deps.store,
-                        blobs: &*deps.blobs,
-                        workflows: &*deps.workflows,
-                        clock: &*deps.clock,
-                        ids: &*deps.ids,
-                        progress: Progress::default(),
-                    };
-                    let answer = handler.handle(&ctx, &request).await;
-                    if answer.postponed.is_some() {
-                        return Some(*request);
-                    }
-                    let (outcome, changes) = held.collect(answer);
-                    held.tick
-                        .apply(outcome, changes, &deps.env(deps.clock.now(), &answers));
-                }
-            }
-        }
-        None
-    }
-
-    async fn write_set(
-        &self,
-        held: &mut Held,
-        request: &StartRequest,
-        resolved: &Resolved,
-        slot: Option<&dyn Slot>,
-        now: Timestamp,
-    ) -> Result<(Start, Placement), StartError> {
-        let deps = &self.deps;
-        deps.settle_writes(held).await?;
-        held.tick.run.updated_at = deps.clock.now();
-        let place = match held.tick.run.status {
-            RunStatus::Running => match slot {
-                Some(slot) => Placement::Held {
-                    session: slot.session(),
-                    epoch: 1,
-                },
-                None => Placement::Ready,
-            },
-            RunStatus::Waiting => Placement::Rest {
-                wake_at: crate::commit::wake_at(held),
-            },
-            RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled => Placement::Terminal,
-        };
-        let segments = codec::segments(&held.records, 0);
-        let last_seq = held.records.len() as i64;
-        let root = NewRun {
-            head: held.tick.run.head.clone(),
-            pool: held.pool.clone(),
-            bundle_sha256: held.bundle_sha256.clone(),
-            columns: codec::encode(&held.tick.run, &held.tick.aux, held.counters),
-            segments,
-            last_seq,
-            placement: place,
-        };
-        let mut runs = vec![root];
-        runs.extend(
-            held.pending
-                .children
-                .iter()
-                .map(|child| deps.new_child(&held.pool, child)),
-        );
-        let mut owners = request.owners.clone();
-        owners.extend(held.pending.owners.iter().cloned());
-        let start = Start {
-            key: request.key.clone(),
-            generation: resolved.registry.as_ref().map(|registry| registry.generation),
-            runs,
-            artifacts: held.pending.artifacts.clone(),
-            owners,
-            memory: held.pending.memory.clone(),
-            mail: held.pending.mail.clone(),
-            now,
-        };
-        Ok((start, place))
-    }
-
     async fn workflow(
         &self,
         scope: &TenantScope,
@@ -519,161 +311,9 @@ impl Starter {
             Found::Missing(reason) => Err(StartError::Unusable(reason)),
         }
     }
-
-    /// One child run per `on_event` node, brought to its wait.
-    async fn listeners(
-        &self,
-        scope: &TenantScope,
-        resolved: &Resolved,
-        root: &RunState,
-        now: Timestamp,
-    ) -> Result<Vec<NewRun>, StartError> {
-        let Some(sha256) = resolved.sha256.as_deref() else {
-            return Ok(vec![]);
-        };
-        let deps = &self.deps;
-        let mut out = Vec::new();
-        let listeners = deps
-            .workflows
-            .listeners(scope, &resolved.workflow_id, sha256)
-            .await?;
-        for workflow_id in listeners.iter() {
-            let workflow = self.workflow(scope, workflow_id, Some(sha256)).await?;
-            let kept = ["_runtime", "_limits"]
-                .into_iter()
-                .filter_map(|key| Some((key.to_owned(), root.vars.get(key)?.clone())));
-            let state = RunState {
-                head: RunHead {
-                    run_id: deps.ids.run_id(),
-                    workflow_id: workflow_id.as_str().into(),
-                    parent_run_id: Some(root.head.run_id),
-                    created_at: now,
-                    ..root.head.clone()
-                },
-                current_node: workflow.entry_node().to_owned(),
-                vars: kept.collect::<Object>(),
-                status: RunStatus::Running,
-                waiting: None,
-                output: None,
-                error: None,
-                updated_at: now,
-            };
-            out.push(self.listener(scope, resolved, state, &*workflow));
-        }
-        Ok(out)
-    }
-
-    fn listener(
-        &self,
-        scope: &TenantScope,
-        resolved: &Resolved,
-        state: RunState,
-        workflow: &dyn Workflow,
-    ) -> NewRun {
-        let deps = &self.deps;
-        let mut held = self.hold(scope, resolved, state, None);
-        held.tick.aux.foreign_types = foreign_types(workflow);
-        held.tick.aux.traceparent = traces::traceparent();
-        let answers = HostAnswers::default();
-        for _ in 0..LISTENER_STEPS {
-            match held.tick.step(workflow, &deps.env(deps.clock.now(), &answers)) {
-                Ok(Stepped::Moved) => {}
-                _ => break,
-            }
-        }
-        let writes = held.take_writes();
-        let placement = match held.tick.run.status {
-            RunStatus::Waiting => Placement::Rest {
-                wake_at: crate::commit::wake_at(&held),
-            },
-            RunStatus::Running => Placement::Ready,
-            RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled => Placement::Terminal,
-        };
-        codec::add_counts(&mut held.counters, writes.counts);
-        NewRun {
-            head: held.tick.run.head.clone(),
-            pool: held.pool.clone(),
-            bundle_sha256: held.bundle_sha256.clone(),
-            columns: codec::encode(&held.tick.run, &held.tick.aux, held.counters),
-            segments: codec::segments(&writes.records, 0),
-            last_seq: writes.records.len() as i64,
-            placement,
-        }
-    }
-}
-
-/// A start whose first tick is done, about to be committed.
-struct Prepared {
-    start: Start,
-    held: Box<Held>,
-    slot: Option<Box<dyn Slot>>,
-    place: Placement,
-    pending: Option<EffectRequest>,
-}
-
-impl Prepared {
-    async fn finish(self, deps: Arc<Deps>, scope: TenantScope) -> Result<Attempt, StartError> {
-        let Self {
-            start,
-            mut held,
-            slot,
-            place,
-            pending,
-        } = self;
-        let more = start.runs.len() > 1;
-        let starting = store_operation("start", deps.store.start(&scope, start))
-            .instrument(tracing::info_span!("commit", rest = "start"));
-        match starting.await? {
-            StartOutcome::Created => ag_failpoints::hit("start.before_ack"),
-            StartOutcome::Existing(run) => return Ok(Attempt::Done(run)),
-            StartOutcome::KeyConflict => return Err(StartError::KeyConflict),
-            StartOutcome::StaleGeneration | StartOutcome::Stale => return Ok(Attempt::Stale),
-        }
-        if !held.records.is_empty() {
-            let age = held
-                .tick
-                .run
-                .updated_at
-                .micros_since(held.tick.run.head.created_at);
-            RUN_START.with([]).record(age.max(0) as f64 / 1e6);
-        }
-        if matches!(place, Placement::Terminal) {
-            RUNS_ENDED.with([held.tick.run.status.as_str()]).increment(1);
-        }
-        let (run_id, pool) = (held.key.run, held.pool.clone());
-        if more {
-            let children: Vec<RunKey> = std::mem::take(&mut held.pending.children)
-                .iter()
-                .map(|child| RunKey {
-                    run: child.state.head.run_id,
-                    plane: held.key.plane,
-                })
-                .collect();
-            if !children.is_empty() {
-                deps.bell.ring(&pool, &children).await;
-            }
-        }
-        match (place, slot) {
-            (Placement::Held { .. }, Some(slot)) => {
-                held.last_seq += held.records.len() as i64;
-                held.records.clear();
-                held.pending = Pending::default();
-                slot.adopt(held, pending);
-            }
-            (Placement::Rest { wake_at: Some(due) }, Some(slot)) => slot.timer(due),
-            (Placement::Ready, _) => deps.bell.ring(&pool, &[held.key]).await,
-            _ => {}
-        }
-        Ok(Attempt::Done(run_id))
-    }
 }
 
 /// What this program does not know stays an identity function for this run, whoever executes it.
 fn foreign_types(workflow: &dyn Workflow) -> Vec<String> {
     workflow.unknown_types().iter().map(ToString::to_string).collect()
-}
-
-enum Attempt {
-    Done(RunId),
-    Stale,
 }

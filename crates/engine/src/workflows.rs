@@ -4,23 +4,25 @@
 //! (difference X14). Compiled flows are cached by content hash; the registry of a plane is cached with the generation
 //! it was read at, and a start that commits against an older generation is resolved again.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+mod bundle;
+mod directory;
+mod registry;
+
+use std::{collections::HashMap, sync::Arc};
 
 use ag_artifacts::{BlobId, BlobStore};
-use ag_bundles::{Bundle, BundleIndex, IndexedVersion, Limits, Manifest, Package, namespace, select};
-use ag_effects::{Failure, ResolvedWorkflow, WorkflowDirectory, artifacts::blob_scope};
+use ag_bundles::{Bundle, IndexedVersion, Limits, Manifest, Package, namespace};
+use ag_effects::artifacts::blob_scope;
 use ag_kernel::Workflow;
 use ag_store::{DocumentKind, Store, StoreError};
 use ag_types::{PlaneId, TenantScope};
 use ag_visualflow::{NodeCatalogue, Program};
-use async_trait::async_trait;
 use moka::sync::Cache;
 use parking_lot::RwLock;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use bundle::LoadedBundle;
+pub use registry::{BundleRecord, Deprecation, PlaneRegistry};
 
 /// Start of the ids of agent loops.
 const AGENT_PREFIX: &str = "visual_react_agent_";
@@ -48,67 +50,6 @@ pub enum Found {
     Workflow(Arc<dyn Workflow>),
     /// It does not exist; the text says so to people.
     Missing(String),
-}
-
-/// Stored row of an installed bundle.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct BundleRecord {
-    /// Content hash; the blob's name.
-    pub sha256: String,
-    /// The manifest as it was read.
-    pub manifest: Value,
-    /// Why its flows cannot be used; such a bundle is installed but not loaded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub load_error: Option<String>,
-}
-
-/// A deprecation of a flow or (`*`) of a whole bundle.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Deprecation {
-    /// When (`…Z`).
-    pub deprecated_at: String,
-    /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// What is installed in a plane, at one generation.
-#[derive(Debug, Clone, Default)]
-pub struct PlaneRegistry {
-    /// Generation of the registry.
-    pub generation: i64,
-    /// Usable bundles.
-    pub index: BundleIndex,
-    /// Installed bundles that do not load, `id@version` → reason.
-    pub broken: BTreeMap<String, String>,
-    /// Deprecations by (bundle, flow or `*`).
-    pub deprecations: HashMap<(String, String), Deprecation>,
-}
-
-impl PlaneRegistry {
-    /// The deprecation of a flow; its own wins over the bundle's.
-    pub fn deprecation(&self, bundle: &str, flow: &str) -> Option<&Deprecation> {
-        let find = |flow: &str| self.deprecations.get(&(bundle.to_owned(), flow.to_owned()));
-        find(flow).or_else(|| find("*"))
-    }
-
-    /// The contract's text for a deprecated flow, if it is one.
-    pub fn deprecation_text(&self, bundle: &str, flow: &str) -> Option<String> {
-        let found = self.deprecation(bundle, flow)?;
-        let reason = found.reason.as_deref().filter(|reason| !reason.is_empty());
-        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-        Some(format!("Workflow '{bundle}:{flow}' is deprecated{reason}"))
-    }
-}
-
-/// A bundle in memory with the ids derived from it.
-pub struct LoadedBundle {
-    /// The bundle.
-    pub bundle: Bundle,
-    /// Listener workflow id → (flow, `on_event` node).
-    listeners: HashMap<String, (String, String)>,
-    /// Flow → its listener workflow ids; read at every start.
-    by_flow: HashMap<String, Arc<[String]>>,
 }
 
 /// Loads, compiles and caches workflows.
@@ -393,127 +334,5 @@ impl Workflows {
             return Ok(Arc::default());
         };
         Ok(loaded.by_flow.get(&flow).cloned().unwrap_or_default())
-    }
-}
-
-impl LoadedBundle {
-    fn new(bundle: Bundle) -> Self {
-        let bundle_ref = bundle.manifest().bundle_ref();
-        let mut listeners = HashMap::new();
-        let mut by_flow = HashMap::new();
-        for (flow, document) in bundle.flows() {
-            let id = namespace::workflow_id(&bundle_ref, flow);
-            let mut ids = Vec::new();
-            for node in ag_bundles::flow_check::listener_nodes(document) {
-                let listener = namespace::listener_workflow_id(&id, node);
-                ids.push(listener.clone());
-                listeners.insert(listener, (flow.clone(), node.to_owned()));
-            }
-            by_flow.insert(flow.clone(), ids.into());
-        }
-        Self {
-            bundle,
-            listeners,
-            by_flow,
-        }
-    }
-
-    /// Flow and entry override behind a workflow id of this bundle.
-    fn locate(&self, workflow_id: &str) -> Option<(String, Option<String>)> {
-        if let Some((flow, node)) = self.listeners.get(workflow_id) {
-            return Some((flow.clone(), Some(node.clone())));
-        }
-        let (reference, flow) = workflow_id.split_once(':')?;
-        let bundle = reference.split_once('@').map_or(reference, |(id, _)| id);
-        let is_ours = bundle == self.bundle.id() && self.bundle.flow(flow).is_some();
-        is_ours.then(|| (flow.to_owned(), None))
-    }
-}
-
-fn unresolved(error: WorkflowError) -> Failure {
-    match error {
-        WorkflowError::Store(error) => error.into(),
-        WorkflowError::Blob { .. } => Failure::Text(error.to_string()),
-    }
-}
-
-#[async_trait]
-impl WorkflowDirectory for Workflows {
-    async fn resolve(
-        &self,
-        scope: &TenantScope,
-        workflow_id: &str,
-        from: Option<&str>,
-    ) -> Result<Option<ResolvedWorkflow>, Failure> {
-        let (sha256, deprecated) = self.locate(scope, workflow_id, from).await.map_err(unresolved)?;
-        if let Some(text) = deprecated {
-            return Err(Failure::Text(text));
-        }
-        let found = self
-            .get(scope, workflow_id, sha256.as_deref())
-            .await
-            .map_err(unresolved)?;
-        Ok(match found {
-            Found::Workflow(workflow) => Some(ResolvedWorkflow {
-                entry_node: workflow.entry_node().to_owned(),
-                bundle_sha256: sha256.as_deref().map(Arc::from),
-                unknown_types: workflow.unknown_types().iter().map(ToString::to_string).collect(),
-            }),
-            Found::Missing(_) => None,
-        })
-    }
-}
-
-impl Workflows {
-    /// Bundle hash for a workflow id named by a run that executes `from`, and the text of its deprecation, if any.
-    async fn locate(
-        &self,
-        scope: &TenantScope,
-        workflow_id: &str,
-        from: Option<&str>,
-    ) -> Result<(Option<String>, Option<String>), WorkflowError> {
-        if workflow_id.starts_with(AGENT_PREFIX) || self.natives.contains_key(workflow_id) {
-            return Ok((from.map(str::to_owned), None));
-        }
-        // Another node may have installed or deprecated what this one remembers otherwise.
-        let registry = self.current(scope).await?;
-        if let Some(from) = from {
-            let loaded = self.bundle(scope, from).await?;
-            let own = loaded.bundle.manifest().bundle_ref();
-            let same = workflow_id
-                .split_once(':')
-                .is_some_and(|(reference, _)| reference == own);
-            if same && loaded.locate(workflow_id).is_some() {
-                return Ok((
-                    Some(from.to_owned()),
-                    self.entry_deprecation(&registry, loaded.bundle.manifest(), workflow_id),
-                ));
-            }
-        }
-        let Some(flow) = select::resolve_workflow_id(&registry.index, workflow_id) else {
-            return Ok((None, None));
-        };
-        let Some(version) = registry
-            .index
-            .get(&flow.bundle.bundle_id, &flow.bundle.bundle_version)
-        else {
-            return Ok((None, None));
-        };
-        let text = self.entry_deprecation(&registry, &version.manifest, workflow_id);
-        Ok((Some(version.sha256.clone()), text))
-    }
-
-    /// Deprecations block entry workflows only (bundles spec §9).
-    fn entry_deprecation(
-        &self,
-        registry: &PlaneRegistry,
-        manifest: &Manifest,
-        workflow_id: &str,
-    ) -> Option<String> {
-        let (_, flow) = workflow_id.split_once(':')?;
-        let is_entry = manifest.entrypoints.iter().any(|entry| entry.flow_id == flow);
-        is_entry
-            .then(|| registry.deprecation_text(&manifest.bundle_id, flow))
-            .flatten()
     }
 }

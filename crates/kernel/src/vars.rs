@@ -50,6 +50,17 @@ pub fn object_at<'v>(vars: &'v mut Object, path: &str) -> &'v mut Object {
     map
 }
 
+/// Sections that exist as soon as something asks for the conversation or the memory of a run. Clients see those that
+/// are no internals among the variables (recorded).
+pub const SECTIONS: [&str; 4] = ["context", "scratchpad", "_runtime", "_temp"];
+
+/// Makes the [`SECTIONS`] that are missing or no objects.
+pub fn ensure_sections(vars: &mut Object) {
+    for section in SECTIONS {
+        object_at(vars, section);
+    }
+}
+
 /// Writes at a dotted path; missing or scalar parents become objects (list indexes are not supported, as specified
 /// for `set_var`).
 pub fn set_path(vars: &mut Object, path: &str, value: Value) {

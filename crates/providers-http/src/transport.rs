@@ -11,7 +11,7 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response};
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -343,6 +343,15 @@ pub fn trace_id(headers: &HeaderMap) -> Option<String> {
     names
         .iter()
         .find_map(|name| headers.get(*name)?.to_str().ok().map(str::to_owned))
+}
+
+/// What a reply says of its request: `{"url", "payload"}`. The body is moved, because it holds a whole conversation.
+#[must_use]
+pub fn sent_request(url: &Url, body: Value) -> Value {
+    let mut sent = Map::new();
+    sent.insert("url".to_owned(), public_url(url).into());
+    sent.insert("payload".to_owned(), body);
+    sent.into()
 }
 
 /// Without user, password, query and fragment.

@@ -17,11 +17,11 @@ use ag_providers::{
 };
 use ag_providers_http::events::Framing;
 use ag_providers_http::streamed::{StreamRequest, ask};
-use ag_providers_http::transport::{Transport, call_headers, public_url, trace_id};
+use ag_providers_http::transport::{Transport, call_headers, sent_request, trace_id};
 use ag_providers_http::{Kit, WireAdapter};
 use async_trait::async_trait;
 use reqwest::header::{HeaderMap, HeaderValue};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::list::{check_allowed, explain};
@@ -60,8 +60,11 @@ struct AnthropicChat {
     table: Arc<CapabilityTable>,
 }
 
-impl AnthropicChat {
-    async fn run(
+impl AnthropicChat {}
+
+#[async_trait]
+impl ChatModel for AnthropicChat {
+    async fn ask(
         &self,
         req: ChatRequest,
         cancel: CancellationToken,
@@ -106,26 +109,10 @@ impl AnthropicChat {
         )?;
         reply.gen_time_ms = started.elapsed().as_secs_f64() * 1000.0;
         reply.ttft_ms = answer.ttft_ms;
-        reply.provider_request = json!({ "url": public_url(&url), "payload": body });
+        reply.provider_request = sent_request(&url, body);
         reply.trace_id = trace_id(&answer.headers);
         reply.warnings = warnings;
         Ok(reply)
-    }
-}
-
-#[async_trait]
-impl ChatModel for AnthropicChat {
-    async fn chat(&self, req: ChatRequest, cancel: CancellationToken) -> Result<ChatReply, ProviderError> {
-        self.run(req, cancel, None).await
-    }
-
-    async fn chat_streaming(
-        &self,
-        req: ChatRequest,
-        cancel: CancellationToken,
-        sink: DeltaSink<'_>,
-    ) -> Result<ChatReply, ProviderError> {
-        self.run(req, cancel, Some(sink)).await
     }
 }
 

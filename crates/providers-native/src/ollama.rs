@@ -16,10 +16,10 @@ use ag_providers::{
 };
 use ag_providers_http::events::Framing;
 use ag_providers_http::streamed::{StreamRequest, ask};
-use ag_providers_http::transport::{Transport, call_headers, public_url, trace_id};
+use ag_providers_http::transport::{Transport, call_headers, sent_request, trace_id};
 use ag_providers_http::{Kit, WireAdapter};
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::list::{check_allowed, explain};
@@ -61,8 +61,11 @@ struct OllamaChat {
     table: Arc<CapabilityTable>,
 }
 
-impl OllamaChat {
-    async fn run(
+impl OllamaChat {}
+
+#[async_trait]
+impl ChatModel for OllamaChat {
+    async fn ask(
         &self,
         req: ChatRequest,
         cancel: CancellationToken,
@@ -96,25 +99,9 @@ impl OllamaChat {
         let mut reply = response::reply(&place, &req.model, answer.raw, self.transport.secret())?;
         reply.gen_time_ms = started.elapsed().as_secs_f64() * 1000.0;
         reply.ttft_ms = answer.ttft_ms;
-        reply.provider_request = json!({ "url": public_url(&url), "payload": body });
+        reply.provider_request = sent_request(&url, body);
         reply.trace_id = trace_id(&answer.headers);
         reply.warnings = warnings;
         Ok(reply)
-    }
-}
-
-#[async_trait]
-impl ChatModel for OllamaChat {
-    async fn chat(&self, req: ChatRequest, cancel: CancellationToken) -> Result<ChatReply, ProviderError> {
-        self.run(req, cancel, None).await
-    }
-
-    async fn chat_streaming(
-        &self,
-        req: ChatRequest,
-        cancel: CancellationToken,
-        sink: DeltaSink<'_>,
-    ) -> Result<ChatReply, ProviderError> {
-        self.run(req, cancel, Some(sink)).await
     }
 }

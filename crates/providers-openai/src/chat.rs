@@ -8,14 +8,14 @@ use ag_providers::{CapabilityTable, ChatModel, ChatReply, ChatRequest, ProviderE
 use ag_providers_http::events::Framing;
 use ag_providers_http::streamed::{StreamRequest, Streamed, ask};
 use async_trait::async_trait;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::models::{KnownModels, check_name, explain_404};
 use crate::request::{ChatBody, chat_body};
 use crate::response::chat_reply;
 use crate::stream::Assembly;
-use crate::transport::{Transport, call_headers, public_url, trace_id};
+use crate::transport::{Transport, call_headers, sent_request, trace_id};
 
 const PATH: &str = "chat/completions";
 
@@ -34,8 +34,11 @@ impl OpenAiChat {
             known,
         }
     }
+}
 
-    async fn run(
+#[async_trait]
+impl ChatModel for OpenAiChat {
+    async fn ask(
         &self,
         req: ChatRequest,
         cancel: CancellationToken,
@@ -75,29 +78,9 @@ impl OpenAiChat {
         let mut reply = chat_reply(&place, &req.model, raw, self.transport.secret())?;
         reply.gen_time_ms = started.elapsed().as_secs_f64() * 1000.0;
         reply.ttft_ms = ttft_ms;
-        let mut sent = Map::new();
-        sent.insert("url".to_owned(), public_url(&url).into());
-        // Moved: it holds the whole conversation.
-        sent.insert("payload".to_owned(), body);
-        reply.provider_request = sent.into();
+        reply.provider_request = sent_request(&url, body);
         reply.trace_id = trace_id(&headers);
         reply.warnings = warnings;
         Ok(reply)
-    }
-}
-
-#[async_trait]
-impl ChatModel for OpenAiChat {
-    async fn chat(&self, req: ChatRequest, cancel: CancellationToken) -> Result<ChatReply, ProviderError> {
-        self.run(req, cancel, None).await
-    }
-
-    async fn chat_streaming(
-        &self,
-        req: ChatRequest,
-        cancel: CancellationToken,
-        sink: DeltaSink<'_>,
-    ) -> Result<ChatReply, ProviderError> {
-        self.run(req, cancel, Some(sink)).await
     }
 }

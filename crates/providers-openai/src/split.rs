@@ -30,7 +30,7 @@ use crate::models::listed;
 use crate::request::{messages, response_format, tool_choice};
 use crate::response::chat_reply;
 use crate::stream::Assembly;
-use crate::transport::{Exchange, Transport, call_headers, clean_value, public_url, trace_id};
+use crate::transport::{Exchange, Transport, call_headers, clean_value, sent_request, trace_id};
 
 const PATH: &str = "chat/completions";
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -147,37 +147,6 @@ impl Split {
         }
         Ok(body)
     }
-
-    async fn run(
-        &self,
-        req: ChatRequest,
-        cancel: CancellationToken,
-        sink: Option<DeltaSink<'_>>,
-    ) -> Result<ChatReply, ProviderError> {
-        self.check_allowed(&req.model)?;
-        let timeout = self.transport.timeout(req.timeout);
-        let body = Value::Object(self.body(&req, timeout, sink.is_some())?);
-        let mut headers = call_headers(&req)?;
-        trace_headers(&req.trace, &mut headers);
-        let url = self.transport.url(PATH);
-        let started = Instant::now();
-        let request = StreamRequest {
-            path: PATH,
-            body: &body,
-            headers,
-            framing: Framing::Events,
-            timeout,
-            cancel: &cancel,
-        };
-        let answer = ask::<Assembly>(&self.transport, request, sink).await?;
-        let place = self.transport.place(&url);
-        let mut reply = chat_reply(&place, &req.model, answer.raw, self.transport.secret())?;
-        reply.gen_time_ms = started.elapsed().as_secs_f64() * 1000.0;
-        reply.ttft_ms = answer.ttft_ms;
-        reply.provider_request = json!({ "url": public_url(&url), "payload": body });
-        reply.trace_id = trace_id(&answer.headers);
-        Ok(reply)
-    }
 }
 
 /// The gateway's own form of a description: an argument without default is required. The server writes OpenAI's form
@@ -235,17 +204,35 @@ fn trace_headers(trace: &Object, headers: &mut HeaderMap) {
 
 #[async_trait]
 impl ChatModel for Split {
-    async fn chat(&self, req: ChatRequest, cancel: CancellationToken) -> Result<ChatReply, ProviderError> {
-        self.run(req, cancel, None).await
-    }
-
-    async fn chat_streaming(
+    async fn ask(
         &self,
         req: ChatRequest,
         cancel: CancellationToken,
-        sink: DeltaSink<'_>,
+        sink: Option<DeltaSink<'_>>,
     ) -> Result<ChatReply, ProviderError> {
-        self.run(req, cancel, Some(sink)).await
+        self.check_allowed(&req.model)?;
+        let timeout = self.transport.timeout(req.timeout);
+        let body = Value::Object(self.body(&req, timeout, sink.is_some())?);
+        let mut headers = call_headers(&req)?;
+        trace_headers(&req.trace, &mut headers);
+        let url = self.transport.url(PATH);
+        let started = Instant::now();
+        let request = StreamRequest {
+            path: PATH,
+            body: &body,
+            headers,
+            framing: Framing::Events,
+            timeout,
+            cancel: &cancel,
+        };
+        let answer = ask::<Assembly>(&self.transport, request, sink).await?;
+        let place = self.transport.place(&url);
+        let mut reply = chat_reply(&place, &req.model, answer.raw, self.transport.secret())?;
+        reply.gen_time_ms = started.elapsed().as_secs_f64() * 1000.0;
+        reply.ttft_ms = answer.ttft_ms;
+        reply.provider_request = sent_request(&url, body);
+        reply.trace_id = trace_id(&answer.headers);
+        Ok(reply)
     }
 }
 

@@ -10,10 +10,10 @@ use parking_lot::Mutex;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::chat::{ChatMessage, ChatReply, ChatRequest, Role, ToolCall, Usage};
+use crate::chat::{ChatDelta, ChatMessage, ChatReply, ChatRequest, Role, ToolCall, Usage};
 use crate::error::ProviderError;
 use crate::media::{EmbedReply, EmbedRequest};
-use crate::ports::{ChatModel, Embedder};
+use crate::ports::{ChatModel, DeltaSink, Embedder};
 
 pub use media::{FakeMedia, MediaAsked};
 
@@ -109,7 +109,13 @@ impl FakeChat {
 
 #[async_trait]
 impl ChatModel for FakeChat {
-    async fn chat(&self, req: ChatRequest, cancel: CancellationToken) -> Result<ChatReply, ProviderError> {
+    /// The whole answer is one piece.
+    async fn ask(
+        &self,
+        req: ChatRequest,
+        cancel: CancellationToken,
+        sink: Option<DeltaSink<'_>>,
+    ) -> Result<ChatReply, ProviderError> {
         let step = self.steps.lock().pop_front().unwrap_or_else(|| {
             let last = req
                 .messages
@@ -147,6 +153,9 @@ impl ChatModel for FakeChat {
         }
         if reply.provider_request.is_null() {
             reply.provider_request = json!({ "url": "fake:", "payload": {} });
+        }
+        if let (Some(sink), Some(content)) = (sink, &reply.content) {
+            sink(ChatDelta::Content(content.clone()));
         }
         Ok(reply)
     }

@@ -21,21 +21,27 @@ pub type ProgressSink<'a> = &'a (dyn Fn(Object) + Send + Sync);
 /// Conversation.
 #[async_trait]
 pub trait ChatModel: Send + Sync {
-    /// Asks for one answer.
-    async fn chat(&self, req: ChatRequest, cancel: CancellationToken) -> Result<ChatReply, ProviderError>;
+    /// Asks for one answer. A `sink` is told its pieces as they come; the reply is whole nevertheless.
+    async fn ask(
+        &self,
+        req: ChatRequest,
+        cancel: CancellationToken,
+        sink: Option<DeltaSink<'_>>,
+    ) -> Result<ChatReply, ProviderError>;
 
-    /// Asks for one answer and reports its pieces as they come; the reply is whole nevertheless.
+    /// Asks for one answer.
+    async fn chat(&self, req: ChatRequest, cancel: CancellationToken) -> Result<ChatReply, ProviderError> {
+        self.ask(req, cancel, None).await
+    }
+
+    /// Asks for one answer and reports its pieces.
     async fn chat_streaming(
         &self,
         req: ChatRequest,
         cancel: CancellationToken,
         sink: DeltaSink<'_>,
     ) -> Result<ChatReply, ProviderError> {
-        let reply = self.chat(req, cancel).await?;
-        if let Some(content) = &reply.content {
-            sink(ChatDelta::Content(content.clone()));
-        }
-        Ok(reply)
+        self.ask(req, cancel, Some(sink)).await
     }
 }
 

@@ -45,36 +45,6 @@ impl ToolAdaptingModel {
         Self { inner, table }
     }
 
-    /// Asks; a server that refuses tools although the table says that the model has them is asked again without.
-    async fn ask(
-        &self,
-        mut req: ChatRequest,
-        cancel: CancellationToken,
-        sink: Option<DeltaSink<'_>>,
-    ) -> Result<ChatReply, ProviderError> {
-        let offered = offered(&req);
-        if self.table.lookup(&req.model).tools != Support::Native {
-            return self.prompted(req, &offered, cancel, sink).await;
-        }
-        let names = SafeNames::apply(&mut req);
-        let spare = (!offered.is_empty()).then(|| req.clone());
-        let answer = match sink {
-            Some(sink) => self.inner.chat_streaming(req, cancel.clone(), sink).await,
-            None => self.inner.chat(req, cancel.clone()).await,
-        };
-        let mut reply = match (answer, spare) {
-            (Err(ProviderError::InvalidRequest(failure)), Some(mut req))
-                if refuses_tools(&failure.message) =>
-            {
-                names.restore_request(&mut req);
-                return self.prompted(req, &offered, cancel, sink).await;
-            }
-            (answer, _) => answer?,
-        };
-        names.restore(&mut reply);
-        Ok(finish(reply, &offered, false))
-    }
-
     /// The pieces of a stream may hold call markup, so the text is given at the end instead.
     async fn prompted(
         &self,
@@ -136,17 +106,31 @@ fn finish(mut reply: ChatReply, names: &[String], prompted: bool) -> ChatReply {
 
 #[async_trait]
 impl ChatModel for ToolAdaptingModel {
-    async fn chat(&self, req: ChatRequest, cancel: CancellationToken) -> Result<ChatReply, ProviderError> {
-        self.ask(req, cancel, None).await
-    }
-
-    async fn chat_streaming(
+    /// Asks; a server that refuses tools although the table says that the model has them is asked again without.
+    async fn ask(
         &self,
-        req: ChatRequest,
+        mut req: ChatRequest,
         cancel: CancellationToken,
-        sink: DeltaSink<'_>,
+        sink: Option<DeltaSink<'_>>,
     ) -> Result<ChatReply, ProviderError> {
-        self.ask(req, cancel, Some(sink)).await
+        let offered = offered(&req);
+        if self.table.lookup(&req.model).tools != Support::Native {
+            return self.prompted(req, &offered, cancel, sink).await;
+        }
+        let names = SafeNames::apply(&mut req);
+        let spare = (!offered.is_empty()).then(|| req.clone());
+        let answer = self.inner.ask(req, cancel.clone(), sink).await;
+        let mut reply = match (answer, spare) {
+            (Err(ProviderError::InvalidRequest(failure)), Some(mut req))
+                if refuses_tools(&failure.message) =>
+            {
+                names.restore_request(&mut req);
+                return self.prompted(req, &offered, cancel, sink).await;
+            }
+            (answer, _) => answer?,
+        };
+        names.restore(&mut reply);
+        Ok(finish(reply, &offered, false))
     }
 }
 

@@ -177,8 +177,12 @@ impl RetryingModel {
         self.pause = pause;
         self
     }
+}
 
-    async fn run(
+#[async_trait]
+impl ChatModel for RetryingModel {
+    /// A broken stream is asked for again from the start; the sink sees the new answer after the broken one.
+    async fn ask(
         &self,
         req: ChatRequest,
         cancel: CancellationToken,
@@ -194,12 +198,7 @@ impl RetryingModel {
                 attempt.idempotency_key = attempt.idempotency_key.map(|key| format!("{key}/{tries}"));
             }
             let cancel = cancel.clone();
-            async move {
-                match sink {
-                    Some(sink) => self.inner.chat_streaming(attempt, cancel, sink).await,
-                    None => self.inner.chat(attempt, cancel).await,
-                }
-            }
+            async move { self.inner.ask(attempt, cancel, sink).await }
         })
         .await;
         if let Some(breaker) = &self.breaker {
@@ -212,23 +211,6 @@ impl RetryingModel {
             }
         }
         result
-    }
-}
-
-#[async_trait]
-impl ChatModel for RetryingModel {
-    async fn chat(&self, req: ChatRequest, cancel: CancellationToken) -> Result<ChatReply, ProviderError> {
-        self.run(req, cancel, None).await
-    }
-
-    /// A broken stream is asked for again from the start; the sink sees the new answer after the broken one.
-    async fn chat_streaming(
-        &self,
-        req: ChatRequest,
-        cancel: CancellationToken,
-        sink: DeltaSink<'_>,
-    ) -> Result<ChatReply, ProviderError> {
-        self.run(req, cancel, Some(sink)).await
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 
 use ag_store::{CommitOutcome, Rest, RunStore as _, StartOutcome};
 use ag_store_postgres::{PostgresOptions, PostgresStore, migrate};
-use ag_testkit::ScratchPostgres;
+use ag_testkit::{Durability, ScratchPostgres};
 use ag_types::{SessionId, TenantScope};
 use build::{SYSTEM, commit, key, only, session, start};
 use tokio::task::JoinSet;
@@ -32,7 +32,8 @@ async fn main() {
     let url = match url {
         Some(url) => url,
         None => {
-            let scratch = server.insert(ScratchPostgres::start(true).expect("an installed Postgres"));
+            let scratch =
+                server.insert(ScratchPostgres::start(Durability::PowerLoss).expect("an installed Postgres"));
             let database = scratch.database().await;
             scratch.url(&database)
         }

@@ -10,6 +10,8 @@ const SESSION_LOST: &str = "AG001";
 pub(crate) enum Fate {
     /// The server refused: nothing was written.
     RolledBack,
+    /// The server gave way to another transaction: nothing was written, and the same may succeed at once.
+    Conflict,
     /// The connection was lost: unknown.
     Unknown,
     /// Nothing was sent.
@@ -22,6 +24,8 @@ pub(crate) fn fate(error: &sqlx::Error) -> Fate {
         sqlx::Error::Database(inner) => match inner.code().as_deref() {
             // Connection exceptions, and a server that ends us: the commit may have passed before.
             Some(code) if code.starts_with("08") || matches!(code, "57P01" | "57P02") => Fate::Unknown,
+            // Serialization failure, deadlock.
+            Some("40001" | "40P01") => Fate::Conflict,
             _ => Fate::RolledBack,
         },
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Configuration(_) => Fate::NotSent,
@@ -35,7 +39,7 @@ pub(crate) fn fate(error: &sqlx::Error) -> Fate {
 /// A failed read: nothing can have been written.
 pub(crate) fn read_error(error: sqlx::Error) -> StoreError {
     match (fate(&error), error) {
-        (Fate::RolledBack, error) => refused(error),
+        (Fate::RolledBack | Fate::Conflict, error) => refused(error),
         (Fate::Unknown | Fate::NotSent, error) => StoreError::Unavailable(error.to_string()),
     }
 }
@@ -43,7 +47,7 @@ pub(crate) fn read_error(error: sqlx::Error) -> StoreError {
 /// A failed write of one statement or transaction.
 pub(crate) fn write_error(error: sqlx::Error) -> StoreError {
     match fate(&error) {
-        Fate::RolledBack => refused(error),
+        Fate::RolledBack | Fate::Conflict => refused(error),
         Fate::Unknown => StoreError::Ambiguous(error.to_string()),
         Fate::NotSent => StoreError::Unavailable(error.to_string()),
     }

@@ -133,7 +133,8 @@ impl<'r> Cursor<'r> {
         RunStatus::parse(text).ok_or_else(|| corrupt("run status", text))
     }
     pub(crate) fn wait_reason(&mut self) -> Result<Option<WaitReason>> {
-        self.opt_text()?.map(wait_reason).transpose()
+        let parse = |text| WaitReason::parse(text).ok_or_else(|| corrupt("wait reason", text));
+        self.opt_text()?.map(parse).transpose()
     }
     pub(crate) fn mail_kind(&mut self) -> Result<MailKind> {
         let text = self.text()?;
@@ -142,19 +143,6 @@ impl<'r> Cursor<'r> {
     pub(crate) fn skip(&mut self, columns: usize) {
         self.at += columns;
     }
-}
-
-fn wait_reason(text: &str) -> Result<WaitReason> {
-    [
-        WaitReason::Event,
-        WaitReason::Until,
-        WaitReason::User,
-        WaitReason::Job,
-        WaitReason::Subworkflow,
-    ]
-    .into_iter()
-    .find(|reason| reason.as_str() == text)
-    .ok_or_else(|| corrupt("wait reason", text))
 }
 
 /// Identity of a run: `run_id, workflow_id, actor_id, session_id, parent_run_id, created_at`.

@@ -166,7 +166,7 @@ async fn write_group<K: Kind>(
     match repeated::<K>(database, kept, jobs).await {
         Ok(answers) => answers,
         // One bad call spoils the transaction of all: each goes alone, so that only the bad one fails.
-        Err((Fate::RolledBack, _)) if jobs.len() > 1 => {
+        Err((Fate::RolledBack | Fate::Conflict, _)) if jobs.len() > 1 => {
             let mut answers = Vec::with_capacity(jobs.len());
             for job in jobs {
                 let alone = repeated::<K>(database, kept, std::slice::from_ref(job)).await;
@@ -187,18 +187,21 @@ fn first<T>(answers: Vec<Result<T>>) -> Result<T> {
     answers.into_iter().next().unwrap_or_else(nothing)
 }
 
-/// Writes once; where the connection was lost, the *same* call once more on another one, which tells what became of
-/// the first.
+/// Writes once; where that lost against another transaction, or its connection, the *same* call once more, in the second
+/// case on another connection, which tells what became of the first.
 async fn repeated<K: Kind>(
     database: &Database,
     kept: &mut Kept,
     jobs: &[K::Job],
 ) -> Result<Vec<Result<K::Answer>>, (Fate, StoreError)> {
     match attempt::<K>(database, kept, jobs).await {
+        Err((Fate::Conflict, _)) => attempt::<K>(database, kept, jobs).await,
         Err((Fate::Unknown, error)) if K::REPEATABLE => match attempt::<K>(database, kept, jobs).await {
             Err((Fate::NotSent, _)) => Err((Fate::Unknown, error)),
             // The first one may still be at work and hold what the second one could not lock in time.
-            Err((Fate::RolledBack, StoreError::Unavailable(_))) => Err((Fate::Unknown, error)),
+            Err((Fate::RolledBack | Fate::Conflict, StoreError::Unavailable(_))) => {
+                Err((Fate::Unknown, error))
+            }
             other => other,
         },
         other => other,
@@ -241,7 +244,7 @@ async fn attempt<K: Kind>(
             let fate = fate(&error);
             match fate {
                 Fate::Unknown => drop(conn.detach()),
-                Fate::RolledBack | Fate::NotSent => *kept = Some(conn),
+                Fate::RolledBack | Fate::Conflict | Fate::NotSent => *kept = Some(conn),
             }
             Err((fate, database.write_failed(error)))
         }

@@ -15,7 +15,7 @@ const MIGRATIONS: [&str; 5] = [
     include_str!("../../../migrations/sqlite/0002_memory.sql"),
     include_str!("../../../migrations/sqlite/0003_row_security.sql"),
     include_str!("../../../migrations/sqlite/0004_bundle_references.sql"),
-    include_str!("../../../migrations/sqlite/0005_plane_checks.sql"),
+    include_str!("../../../migrations/sqlite/0005_driven_epochs.sql"),
 ];
 
 /// Version of the schema that this program works with.

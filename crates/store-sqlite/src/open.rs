@@ -173,8 +173,12 @@ fn settings(synchronous: Synchronous, cache: u32) -> String {
     )
 }
 
-/// Reads which heads are not at rest. After an unclean end each of them counts one crash of its holder: nobody knows
-/// which of them were owned.
+/// Epochs above the parameter are those of the process that ended.
+const CRASHED: &str = "UPDATE run_heads SET crashes = crashes + 1 \
+     WHERE ready_at IS NOT NULL AND (crashes = 0 OR driven_epoch > ?)";
+
+/// Reads which heads are not at rest. After an unclean end each of them counts a first crash of its holder: nobody
+/// knows which of them were owned. A further one counts only against those whose drives that process had noted.
 fn recover(db: &Db, now: Timestamp) -> Result<LeaseTable> {
     db.batch("BEGIN IMMEDIATE")?;
     let (clean, former) = db
@@ -185,10 +189,7 @@ fn recover(db: &Db, now: Timestamp) -> Result<LeaseTable> {
         )?
         .unwrap_or_default();
     if !clean {
-        let heads = db.execute(
-            "UPDATE run_heads SET crashes = crashes + 1 WHERE ready_at IS NOT NULL",
-            &[],
-        )?;
+        let heads = db.execute(CRASHED, &[former.saturating_mul(EPOCHS_PER_INCARNATION).into()])?;
         tracing::warn!(heads, "the store was not closed cleanly");
     }
     db.batch("UPDATE store_state SET clean_shutdown = 0, incarnation = incarnation + 1; COMMIT")?;

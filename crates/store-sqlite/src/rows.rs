@@ -101,7 +101,8 @@ impl<'r> Cursor<'r> {
         RunStatus::parse(text).ok_or_else(|| corrupt("run status", text))
     }
     pub(crate) fn wait_reason(&mut self) -> Result<Option<WaitReason>> {
-        self.opt_text()?.map(wait_reason).transpose()
+        let parse = |text| WaitReason::parse(text).ok_or_else(|| corrupt("wait reason", text));
+        self.opt_text()?.map(parse).transpose()
     }
 }
 
@@ -109,19 +110,6 @@ fn run_id(bytes: &[u8]) -> Result<RunId> {
     Uuid::from_slice(bytes)
         .map(RunId)
         .map_err(|error| corrupt("run id", error))
-}
-
-fn wait_reason(text: &str) -> Result<WaitReason> {
-    [
-        WaitReason::Event,
-        WaitReason::Until,
-        WaitReason::User,
-        WaitReason::Job,
-        WaitReason::Subworkflow,
-    ]
-    .into_iter()
-    .find(|reason| reason.as_str() == text)
-    .ok_or_else(|| corrupt("wait reason", text))
 }
 
 /// Columns of [`run_head`].

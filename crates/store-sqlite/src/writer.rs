@@ -42,6 +42,8 @@ pub(crate) fn statements_for_test() -> Vec<&'static str> {
 
 /// Write sets in one transaction.
 const BATCH: usize = 256;
+/// Times that others get the processor before a transaction begins.
+const YIELDS: usize = 4;
 /// Payload bytes in one transaction.
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
@@ -79,11 +81,7 @@ impl Writer {
                     None => break,
                 }
             }
-            while waiting.len() < BATCH
-                && let Ok(job) = queue.try_recv()
-            {
-                waiting.push_back(job);
-            }
+            gather(&mut queue, &mut waiting);
             let batch = take_batch(&mut waiting);
             if let [Job { op: Op::Close, .. }] = batch.as_slice() {
                 queue.close();
@@ -151,6 +149,23 @@ impl Writer {
     fn mark_clean(&self) -> Result<()> {
         self.db
             .batch("UPDATE store_state SET clean_shutdown = 1; PRAGMA wal_checkpoint(TRUNCATE);")
+    }
+}
+
+/// Takes what is queued. While that brings something, whoever is about to queue more gets the processor first: where all
+/// cores are busy, a transaction is shared by more callers, and where one is idle it costs a system call and no time.
+fn gather(queue: &mut mpsc::Receiver<Job>, waiting: &mut VecDeque<Job>) {
+    for _ in 0..YIELDS {
+        let before = waiting.len();
+        while waiting.len() < BATCH
+            && let Ok(job) = queue.try_recv()
+        {
+            waiting.push_back(job);
+        }
+        if waiting.len() == BATCH || (waiting.len() == before && before > 1) {
+            return;
+        }
+        std::thread::yield_now();
     }
 }
 

@@ -106,7 +106,10 @@ async fn session(store: &SqliteStore) -> SessionId {
 }
 
 async fn claim(store: &SqliteStore, run: RunId) -> Option<ag_store::ClaimedRun> {
-    let session = session(store).await;
+    claim_for(store, session(store).await, run).await
+}
+
+async fn claim_for(store: &SqliteStore, session: SessionId, run: RunId) -> Option<ag_store::ClaimedRun> {
     let key = RunKey {
         run,
         plane: PlaneId::ROOT,
@@ -254,6 +257,39 @@ async fn an_unclean_end_makes_busy_heads_ready_and_counts_a_crash() {
         }
         assert!(claim(&store, resting).await.is_none());
         store.close().await.expect("close");
+    }
+}
+
+/// Architecture D20: after the first unclean end a further one counts only against what the process was driving then.
+#[tokio::test]
+async fn further_unclean_ends_count_against_what_was_driven() {
+    let mut place = tempfile::tempdir().expect("directory");
+    let mut store = open(place.path()).await;
+    let mut runs = Vec::new();
+    for _ in 0..4 {
+        runs.push(start(&store, Placement::Ready).await.expect("start"));
+    }
+    // Driven each time; noted in the second life only; noted there and given back; never touched.
+    for expected in [[0; 4], [1; 4], [2, 2, 1, 1], [3, 2, 1, 1]] {
+        let holder = session(&store).await;
+        let mut epochs = Vec::new();
+        for (run, crashes) in runs.iter().zip(expected) {
+            let claimed = claim_for(&store, holder, *run).await.expect("claimable");
+            assert_eq!(claimed.crashes, crashes, "{expected:?}");
+            epochs.push((claimed.key, claimed.epoch));
+        }
+        let driven = match expected {
+            [1, ..] => &epochs[..3],
+            _ => &epochs[..1],
+        };
+        store.note_driven(&SYSTEM, holder, driven).await.expect("note");
+        let (key, epoch) = epochs[2];
+        store.release(&SYSTEM, holder, key, epoch).await.expect("release");
+        let next = tempfile::tempdir().expect("directory");
+        copy_files(place.path(), next.path());
+        store.close().await.expect("close");
+        place = next;
+        store = open(place.path()).await;
     }
 }
 

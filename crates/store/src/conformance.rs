@@ -48,6 +48,7 @@ cases! {
         mail_of_the_first_tick, rows_beside_the_runs;
     leases: pools_say_who_works_and_what_waits, a_claim_takes_a_ready_run_once, epochs_rise_with_each_change_of_hands, known_state_is_not_sent,
         dead_sessions_claim_nothing, expired_sessions_lose_their_runs, a_clean_close_counts_no_crash,
+        further_crashes_count_against_what_was_driven,
         a_release_gives_back_unchanged, candidates_are_fair, timers_fire_once, the_beat_reports,
         overdue_cancels_are_taken_over, a_poster_takes_over_what_is_ignored, a_session_lists_what_it_holds,
         ready_runs_are_named_with_their_pools;
@@ -61,7 +62,7 @@ cases! {
         a_cancel_names_the_holder, lost_targets_are_told;
     ledger: pages_cut_segments, an_absent_run_has_no_page, tails_of_many, appends_only_to_ended_runs;
     reads: lists_filter_and_order, trees, listeners_are_those_who_can_take_an_event, planes_are_separate;
-    documents: modes_and_generations, kinds_and_planes_are_separate;
+    documents: modes_and_generations, what_changed_meanwhile_is_not_replaced, kinds_and_planes_are_separate;
     artifacts: rows_are_kept_and_filtered, blobs_in_use_are_not_reported, blobs_in_use_are_found;
     memory: span_entries_keep_their_order, a_refused_commit_adds_nothing, rows_of_a_first_tick,
         statements_are_filtered_and_ordered, vectors_are_paged_by_model, texts_of_any_kind,

@@ -111,6 +111,15 @@ pub trait Documents: Send + Sync {
         document: Document,
         mode: PutMode,
     ) -> Result<PutOutcome>;
+    /// Replaces one whose body is still the one that the caller has `read`. `false`, and nothing is written, when it was
+    /// changed or deleted meanwhile.
+    async fn replace_unchanged(
+        &self,
+        scope: &TenantScope,
+        kind: DocumentKind,
+        read: &str,
+        document: Document,
+    ) -> Result<bool>;
     /// Deletes one; `false` if there was none.
     async fn delete_document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<bool>;
 }

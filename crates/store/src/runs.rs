@@ -6,6 +6,8 @@
 //! * mail numbers of a run are dense and become visible in order;
 //! * a terminal run has no head and cannot end with unread mail.
 
+mod mail;
+
 use std::sync::Arc;
 
 use ag_types::{
@@ -13,6 +15,8 @@ use ag_types::{
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+
+pub use mail::{Mail, MailKind, OutMail};
 
 use crate::{ArtifactRow, MemoryRow, OwnerRow, Result};
 
@@ -172,108 +176,6 @@ pub struct NewSession {
     pub node: String,
 }
 
-/// Mail kinds (architecture D2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MailKind {
-    /// Resume of a wait with a payload.
-    Resume,
-    /// Pause.
-    Pause,
-    /// Un-pause.
-    Unpause,
-    /// Cancel; taken before all other mail.
-    Cancel,
-    /// An event for a listener.
-    Event,
-    /// A child run ended.
-    ChildDone,
-    /// New interval of a schedule.
-    UpdateSchedule,
-    /// Compaction by command.
-    CompactMemory,
-    /// A record to append (summary, chat).
-    AppendRecord,
-    /// A change of this run's memory by another run's effect.
-    MemoryWrite,
-    /// Its answer.
-    MemoryReply,
-}
-
-impl MailKind {
-    /// Stored text.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Resume => "resume",
-            Self::Pause => "pause",
-            Self::Unpause => "unpause",
-            Self::Cancel => "cancel",
-            Self::Event => "event",
-            Self::ChildDone => "child_done",
-            Self::UpdateSchedule => "update_schedule",
-            Self::CompactMemory => "compact_memory",
-            Self::AppendRecord => "append_record",
-            Self::MemoryWrite => "memory_write",
-            Self::MemoryReply => "memory_reply",
-        }
-    }
-
-    /// Reads the stored text.
-    pub fn parse(text: &str) -> Option<Self> {
-        const ALL: [MailKind; 11] = [
-            MailKind::Resume,
-            MailKind::Pause,
-            MailKind::Unpause,
-            MailKind::Cancel,
-            MailKind::Event,
-            MailKind::ChildDone,
-            MailKind::UpdateSchedule,
-            MailKind::CompactMemory,
-            MailKind::AppendRecord,
-            MailKind::MemoryWrite,
-            MailKind::MemoryReply,
-        ];
-        ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
-
-    /// True for mail that walks a run tree: its loss would strand descendants, so a commit that cannot deliver it
-    /// is refused as stale instead of dropping it.
-    pub const fn is_tree(self) -> bool {
-        matches!(self, Self::Pause | Self::Unpause | Self::Cancel)
-    }
-
-    /// True for mail that ends a wait; a run with such mail unread is no listener any more.
-    pub const fn ends_wait(self) -> bool {
-        matches!(self, Self::Resume | Self::Event | Self::ChildDone)
-    }
-}
-
-/// Delivered mail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mail {
-    /// Number in the run's mailbox, dense from 1.
-    pub n: i64,
-    /// Kind.
-    pub kind: MailKind,
-    /// JSON object.
-    pub body: Arc<str>,
-    /// Command that caused it, whose outcome its application reports.
-    pub command_id: Option<Arc<str>>,
-}
-
-/// Mail to send. Never crosses planes: the sender's plane is the target's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutMail {
-    /// Addressee.
-    pub to: RunId,
-    /// Kind.
-    pub kind: MailKind,
-    /// JSON object.
-    pub body: Arc<str>,
-    /// Command that caused it.
-    pub command_id: Option<Arc<str>>,
-}
-
 /// Where a commit leaves the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
@@ -429,7 +331,8 @@ pub struct PoolLoad {
 pub enum Sweep {
     /// Due timers become ready.
     Timers,
-    /// Expired sessions die; then the runs of dead sessions become ready with one more crash.
+    /// Expired sessions die; then the runs of dead sessions become ready, with one more crash where
+    /// [`RunStore::note_driven`] says so.
     Sessions,
     /// Owned runs whose cancel is overdue become ready; the old holder is fenced.
     Cancels,
@@ -454,7 +357,8 @@ pub trait RunStore: Send + Sync {
     async fn open_session(&self, scope: &SystemScope, session: NewSession) -> Result<()>;
     /// Extends the lease. `false` means that the session is dead: stop everything.
     async fn renew_session(&self, scope: &SystemScope, session: SessionId) -> Result<bool>;
-    /// Ends a session: with `clean` its runs become ready without a crash counted, otherwise with one.
+    /// Ends a session: with `clean` its runs become ready without a crash counted, otherwise with one where
+    /// [`RunStore::note_driven`] says so.
     async fn close_session(&self, scope: &SystemScope, session: SessionId, clean: bool)
     -> Result<Vec<Woken>>;
 
@@ -474,6 +378,17 @@ pub trait RunStore: Send + Sync {
     /// Gives a held run back unchanged, ready again. `false` if the caller does not hold it.
     async fn release(&self, scope: &SystemScope, session: SessionId, key: RunKey, epoch: i64)
     -> Result<bool>;
+
+    /// Notes that drives of these runs (with the epochs of their claims) begin: durable before it returns, good until
+    /// the run changes hands, and no more than that. The first crash since a run's last progress counts against all
+    /// that the holder had; a further one only against what was noted, because a holder also has runs that merely wait
+    /// there. Runs that the session does not hold are skipped.
+    async fn note_driven(
+        &self,
+        scope: &SystemScope,
+        session: SessionId,
+        runs: &[(RunKey, i64)],
+    ) -> Result<()>;
 
     /// Runs that a session owns, with the epochs of their claims, by key: for a runner that compares them with what it
     /// knows. Read only.

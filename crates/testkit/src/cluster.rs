@@ -1,14 +1,14 @@
 //! A whole cluster of processes on this machine.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, process::ExitStatus, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
 use crate::{
-    Fault, FaultProxy, Node, NodeOptions, Role, ScratchNats, ScratchPostgres, ScratchRedis, guard,
-    node::METRICS_PORT,
+    Durability, Fault, FaultProxy, Node, NodeOptions, Role, ScratchNats, ScratchPostgres, ScratchRedis,
+    SmallDisk, guard, node::METRICS_PORT,
 };
 
 const DATABASE: &str = "gateway";
@@ -26,8 +26,10 @@ pub struct ClusterOptions {
     pub runners: usize,
     /// Whether a fault proxy stands between each node and each server.
     pub proxied: bool,
-    /// Whether commits wait for the disk.
-    pub durable: bool,
+    /// What an answered commit survives.
+    pub durability: Durability,
+    /// Where Postgres keeps its files, if that is no ordinary folder.
+    pub disk: Option<Arc<SmallDisk>>,
     /// Variables of every node.
     pub env: Vec<(String, String)>,
     /// Whether each node has a listener for operators on a port of its own, see [`Node::metrics_port`].
@@ -47,7 +49,8 @@ impl ClusterOptions {
             api: 2,
             runners: 2,
             proxied: false,
-            durable: false,
+            durability: Durability::None,
+            disk: None,
             env: Vec::new(),
             metrics: false,
             inherit: false,
@@ -100,6 +103,23 @@ pub struct Cluster {
     home: TempDir,
     token: String,
     options: ClusterOptions,
+    /// API nodes and runners made so far, gone ones included: what they are named after.
+    made: [usize; 2],
+}
+
+/// A transaction that looks at the database as it was; ends when dropped.
+#[derive(Debug)]
+pub struct Snapshot(PgConnection);
+
+impl Snapshot {
+    /// Lets go of it.
+    ///
+    /// # Errors
+    /// The server has ended it before.
+    pub async fn release(mut self) -> Result<()> {
+        sqlx::raw_sql("COMMIT").execute(&mut self.0).await?;
+        Ok(self.0.close().await?)
+    }
 }
 
 impl Cluster {
@@ -112,8 +132,8 @@ impl Cluster {
     /// Where `CI=true` and a server is missing, or if one does not start.
     pub async fn start(options: ClusterOptions) -> Result<Option<Self>> {
         let (nats, redis) = tokio::join!(ScratchNats::start(), ScratchRedis::start());
-        let durable = options.durable;
-        let postgres = tokio::task::spawn_blocking(move || ScratchPostgres::start_tcp(durable));
+        let (durability, disk) = (options.durability, options.disk.clone());
+        let postgres = tokio::task::spawn_blocking(move || ScratchPostgres::start_tcp_on(durability, disk));
         let (Some(nats), Some(redis), Some(postgres)) = (nats, redis, postgres.await?) else {
             return Ok(None);
         };
@@ -129,6 +149,7 @@ impl Cluster {
             home,
             token: format!("token-{:032x}", rand::random::<u128>()),
             options,
+            made: [0; 2],
         };
         cluster.create_database().await?;
         cluster.migrate().await?;
@@ -191,6 +212,52 @@ impl Cluster {
     pub async fn texts(&self, query: &'static str) -> Result<Vec<String>> {
         let mut conn = self.connect().await?;
         Ok(sqlx::query_scalar(query).fetch_all(&mut conn).await?)
+    }
+
+    /// Opens a transaction that goes on looking at the database as it is now.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub async fn hold_snapshot(&self) -> Result<Snapshot> {
+        let mut conn = self.connect().await?;
+        // The first statement takes the snapshot; the time limits of the gateway's own connections are not for this one.
+        let open = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+             BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM run_heads";
+        sqlx::raw_sql(open).execute(&mut conn).await?;
+        Ok(Snapshot(conn))
+    }
+
+    /// Starts one more node, the last one of its kind.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub async fn add(&mut self, role: Role) -> Result<()> {
+        let mut node = self.make(role).await?;
+        let started = node.start().await;
+        let nodes = match role {
+            Role::Serve => &mut self.api,
+            Role::Runner => &mut self.runners,
+        };
+        nodes.push(node);
+        started.map(drop)
+    }
+
+    /// Asks the first node of a kind to leave, and forgets it.
+    ///
+    /// # Errors
+    /// It does not run, or not end in time.
+    pub async fn retire(&mut self, role: Role) -> Result<ExitStatus> {
+        let (nodes, links) = match role {
+            Role::Serve => (&mut self.api, 0),
+            Role::Runner => (&mut self.runners, self.api.len()),
+        };
+        ensure!(!nodes.is_empty(), "nobody is there to leave");
+        let status = nodes[0].terminate().await?;
+        nodes.remove(0);
+        if !self.links.is_empty() {
+            self.links.remove(links);
+        }
+        Ok(status)
     }
 
     /// Lets every node fare like this with a dependency.
@@ -292,28 +359,38 @@ impl Cluster {
     }
 
     async fn start_nodes(&mut self) -> Result<()> {
-        for n in 0..self.options.api + self.options.runners {
-            let links = match self.options.proxied {
-                true => Some(self.links().await?),
-                false => None,
-            };
-            let node = match n.checked_sub(self.options.api) {
-                None => Node::new(self.node(&format!("api-{}", n + 1), Role::Serve, links.as_ref())),
-                Some(runner) => {
-                    Node::new(self.node(&format!("runner-{}", runner + 1), Role::Runner, links.as_ref()))
-                }
-            };
-            self.links.extend(links);
-            match n < self.options.api {
-                true => self.api.push(node),
-                false => self.runners.push(node),
-            }
+        for _ in 0..self.options.api {
+            let node = self.make(Role::Serve).await?;
+            self.api.push(node);
+        }
+        for _ in 0..self.options.runners {
+            let node = self.make(Role::Runner).await?;
+            self.runners.push(node);
         }
         let nodes = self.api.iter_mut().chain(&mut self.runners);
         for started in futures::future::join_all(nodes.map(Node::start)).await {
             started?;
         }
         Ok(())
+    }
+
+    /// A node that is not started yet, with its proxies. The caller puts it at the end of its kind.
+    async fn make(&mut self, role: Role) -> Result<Node> {
+        let links = match self.options.proxied {
+            true => Some(self.links().await?),
+            false => None,
+        };
+        let (kind, made, place) = match role {
+            Role::Serve => ("api", &mut self.made[0], self.api.len()),
+            Role::Runner => ("runner", &mut self.made[1], self.api.len() + self.runners.len()),
+        };
+        *made += 1;
+        let name = format!("{kind}-{made}");
+        let node = Node::new(self.node(&name, role, links.as_ref()));
+        if let Some(links) = links {
+            self.links.insert(place, links);
+        }
+        Ok(node)
     }
 
     async fn links(&self) -> Result<Links> {

@@ -4,12 +4,14 @@
 //! the process of a test, however that ends.
 //!
 //! - [`ScratchNats`], [`ScratchRedis`], [`ScratchPostgres`]: servers that can be stopped, killed and restarted;
+//! - [`SmallDisk`]: a disk that can be full;
 //! - [`FaultProxy`]: a network that delays, cuts, refuses or swallows;
 //! - [`Node`]: a gateway process;
 //! - [`Cluster`]: Postgres, NATS, Redis, API nodes and runners. The program `dev-cluster` is one for people.
 
 #[cfg(feature = "cluster")]
 mod cluster;
+mod disk;
 mod guard;
 pub mod nats;
 #[cfg(feature = "cluster")]
@@ -23,14 +25,15 @@ pub mod redis;
 mod server;
 
 #[cfg(feature = "cluster")]
-pub use cluster::{Cluster, ClusterOptions, Dependency};
+pub use cluster::{Cluster, ClusterOptions, Dependency, Snapshot};
+pub use disk::SmallDisk;
 pub use nats::ScratchNats;
 #[cfg(feature = "cluster")]
 pub use node::{EndedEarly, Node, NodeOptions, Role};
 #[cfg(feature = "postgres")]
 pub use pgbouncer::ScratchPgBouncer;
 #[cfg(feature = "postgres")]
-pub use postgres::{ScratchPostgres, StopMode};
+pub use postgres::{Durability, ScratchPostgres, StopMode};
 pub use proxy::{Direction, Fault, FaultProxy};
 pub use redis::ScratchRedis;
 pub use server::ScratchServer;

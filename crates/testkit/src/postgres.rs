@@ -1,20 +1,20 @@
 //! A scratch Postgres server, with one database per test, and how it goes down.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io::{BufRead as _, BufReader, Read as _},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 
-use crate::guard;
+use crate::{SmallDisk, guard};
 
 /// Where Debian installs servers, one folder per version.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -27,14 +27,38 @@ folder=$(mktemp -d "${TMPDIR:-/tmp}/ag-postgres.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 "$1/initdb" -D "$folder/data" -U postgres -A trust -N --locale=C --encoding=UTF8 >"$folder/initdb.log" 2>&1 ||
   { cat "$folder/initdb.log" >&2; exit 1; }
-"$1/pg_ctl" -D "$folder/data" -l "$folder/server.log" -w -t 60 -o "-k $folder $3 \
-  -c max_connections=300 -c shared_buffers=64MB -c fsync=$2 -c synchronous_commit=$2 -c full_page_writes=$2 \
+"$1/pg_ctl" -D "$folder/data" -l "$folder/server.log" -w -t 60 -o "-k $folder $4 \
+  -c max_connections=300 -c shared_buffers=64MB -c synchronous_commit=$2 -c fsync=$3 -c full_page_writes=$3 \
   -c max_wal_size=2GB" start >"$folder/start.log" 2>&1 ||
   { cat "$folder/start.log" "$folder/server.log" >&2; exit 1; }
 echo "$folder"
 read -r _ || true
 "$1/pg_ctl" -D "$folder/data" -m immediate -w -t 10 stop >/dev/null 2>&1 || true
 "#;
+
+/// What a commit that was answered survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Nothing that ends the server: the fastest.
+    #[default]
+    None,
+    /// The death of every process: what was written is with the kernel. Nothing waits for the disk, whose pauses (tens
+    /// of seconds, where builds write beside the tests) would look like faults of the gateway.
+    Crash,
+    /// The loss of power, as in production: for measurements.
+    PowerLoss,
+}
+
+impl Durability {
+    /// Values of `synchronous_commit` and of `fsync`.
+    fn settings(self) -> [&'static str; 2] {
+        match self {
+            Self::None => ["off", "off"],
+            Self::Crash => ["on", "off"],
+            Self::PowerLoss => ["on", "on"],
+        }
+    }
+}
 
 /// Another process may take the chosen port first.
 const ATTEMPTS: usize = 5;
@@ -65,6 +89,8 @@ pub struct ScratchPostgres {
     folder: PathBuf,
     programs: PathBuf,
     port: Option<u16>,
+    /// Where its folder lies, if that is no ordinary one.
+    disk: Option<Arc<SmallDisk>>,
 }
 
 impl ScratchPostgres {
@@ -75,19 +101,19 @@ impl ScratchPostgres {
     /// If the server does not start, or is missing where `CI=true`.
     pub fn shared() -> Option<&'static Self> {
         static SERVER: OnceLock<Option<ScratchPostgres>> = OnceLock::new();
-        SERVER.get_or_init(|| Self::start(false)).as_ref()
+        SERVER.get_or_init(|| Self::start(Durability::None)).as_ref()
     }
 
-    /// Starts a server; with `durable` its commits wait for the disk as in production.
+    /// Starts a server.
     ///
     /// # Panics
     /// If the server does not start, or is missing where `CI=true`.
-    pub fn start(durable: bool) -> Option<Self> {
+    pub fn start(durability: Durability) -> Option<Self> {
         let Some(programs) = programs() else {
             guard::missing("postgres");
             return None;
         };
-        match Self::launch(programs, durable, None) {
+        match Self::launch(programs, durability, None, None) {
             Ok(server) => Some(server),
             Err(reason) => panic!("postgres did not start: {reason}"),
         }
@@ -97,14 +123,22 @@ impl ScratchPostgres {
     ///
     /// # Panics
     /// As [`ScratchPostgres::start`].
-    pub fn start_tcp(durable: bool) -> Option<Self> {
+    pub fn start_tcp(durability: Durability) -> Option<Self> {
+        Self::start_tcp_on(durability, None)
+    }
+
+    /// The same, with all that it stores on a disk of its own.
+    ///
+    /// # Panics
+    /// As [`ScratchPostgres::start`].
+    pub fn start_tcp_on(durability: Durability, disk: Option<Arc<SmallDisk>>) -> Option<Self> {
         let Some(programs) = programs() else {
             guard::missing("postgres");
             return None;
         };
         let mut last = String::new();
         for _ in 0..ATTEMPTS {
-            match Self::launch(programs.clone(), durable, Some(guard::port())) {
+            match Self::launch(programs.clone(), durability, Some(guard::port()), disk.clone()) {
                 Ok(server) => return Some(server),
                 Err(reason) => last = reason,
             }
@@ -112,8 +146,16 @@ impl ScratchPostgres {
         panic!("postgres did not start: {last}");
     }
 
-    fn launch(programs: PathBuf, durable: bool, port: Option<u16>) -> Result<Self, String> {
-        let mut command = as_server("sh");
+    fn launch(
+        programs: PathBuf,
+        durability: Durability,
+        port: Option<u16>,
+        disk: Option<Arc<SmallDisk>>,
+    ) -> Result<Self, String> {
+        let mut command = as_server(disk.as_deref(), "sh");
+        if let Some(disk) = &disk {
+            command.env("TMPDIR", disk.path());
+        }
         let listen = match port {
             Some(port) => format!("-c listen_addresses=127.0.0.1 -p {port}"),
             None => "-c listen_addresses=''".to_owned(),
@@ -121,7 +163,7 @@ impl ScratchPostgres {
         let mut shell = command
             .args(["-c", SCRIPT, "sh"])
             .arg(&programs)
-            .arg(if durable { "on" } else { "off" })
+            .args(durability.settings())
             .arg(listen)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -153,6 +195,7 @@ impl ScratchPostgres {
             shell,
             programs,
             port,
+            disk,
         })
     }
 
@@ -179,7 +222,7 @@ impl ScratchPostgres {
 
     /// Process id of the server, for signals; `None` while it is stopped.
     pub fn pid(&self) -> Option<u32> {
-        let text = std::fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
+        let text = std::fs::read_to_string(self.outside(self.data().join("postmaster.pid"))).ok()?;
         text.lines().next()?.trim().parse().ok()
     }
 
@@ -202,21 +245,22 @@ impl ScratchPostgres {
 
     /// Runs `pg_ctl`, which waits for the end of what it does and remembers the server's settings.
     async fn control(&self, arguments: &[&str]) {
-        let output = tokio::process::Command::from(as_server(self.programs.join("pg_ctl")))
-            .arg("-D")
-            .arg(self.data())
-            .arg("-l")
-            .arg(self.folder.join("server.log"))
-            .args(["-w", "-t", "60"])
-            .args(arguments)
-            .current_dir("/")
-            .stdin(Stdio::null())
-            // The started server keeps what it is given.
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .await
-            .expect("pg_ctl");
+        let output =
+            tokio::process::Command::from(as_server(self.disk.as_deref(), self.programs.join("pg_ctl")))
+                .arg("-D")
+                .arg(self.data())
+                .arg("-l")
+                .arg(self.folder.join("server.log"))
+                .args(["-w", "-t", "60"])
+                .args(arguments)
+                .current_dir("/")
+                .stdin(Stdio::null())
+                // The started server keeps what it is given.
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .await
+                .expect("pg_ctl");
         assert!(
             output.success(),
             "pg_ctl {arguments:?} failed: {}",
@@ -226,10 +270,18 @@ impl ScratchPostgres {
 
     /// The end of the server's log.
     fn log_tail(&self) -> String {
-        let text = std::fs::read(self.folder.join("server.log")).unwrap_or_default();
+        let text = std::fs::read(self.outside(self.folder.join("server.log"))).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    /// One of its files, for this process.
+    fn outside(&self, path: PathBuf) -> PathBuf {
+        match &self.disk {
+            Some(disk) => disk.outside(&path),
+            None => path,
+        }
     }
 
     fn data(&self) -> PathBuf {
@@ -292,14 +344,15 @@ fn programs() -> Option<PathBuf> {
         .map(|path| path.join("bin"))
 }
 
-/// A program as a user that the server accepts: it refuses to run as root.
-fn as_server(program: impl AsRef<OsStr>) -> Command {
-    if !rustix::process::geteuid().is_root() {
-        return Command::new(program);
+/// A program as a user that the server accepts: it refuses to run as root. On a disk of its own, it starts inside.
+fn as_server(disk: Option<&SmallDisk>, program: impl AsRef<OsStr>) -> Command {
+    let mut words = disk.map(SmallDisk::enter).unwrap_or_default();
+    if rustix::process::geteuid().is_root() {
+        words
+            .extend(["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"].map(OsString::from));
     }
-    let mut command = Command::new("setpriv");
-    command
-        .args(["--reuid=postgres", "--regid=postgres", "--init-groups"])
-        .arg(program.as_ref());
+    words.push(program.as_ref().to_owned());
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
     command
 }

@@ -66,9 +66,11 @@ impl Fault {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct State {
     fault: Fault,
+    /// Ports that get new connections in turn.
+    targets: Arc<[u16]>,
     /// Connections of an earlier generation end.
     generation: u64,
     shears: Shears,
@@ -112,6 +114,7 @@ impl FaultProxy {
         let address = listener.local_addr()?;
         let initial = State {
             fault: Fault::Pass,
+            targets: targets.into(),
             generation: 0,
             shears: Shears {
                 number: 0,
@@ -123,7 +126,6 @@ impl FaultProxy {
         let clients = Clients::default();
         let accepting = Accepting {
             address,
-            targets,
             changes,
             clients: clients.clone(),
         };
@@ -153,6 +155,11 @@ impl FaultProxy {
             state.fault = fault;
             state.generation += u64::from(fault.ends_connections());
         });
+    }
+
+    /// New connections go to this port from now on; open ones stay where they are.
+    pub fn lead_to(&self, target: u16) {
+        self.state.send_modify(|state| state.targets = Arc::new([target]));
     }
 
     /// Resets the open connections, once; new ones are as before.
@@ -189,7 +196,6 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 struct Accepting {
     address: SocketAddr,
-    targets: Vec<u16>,
     changes: watch::Receiver<State>,
     clients: Clients,
 }
@@ -199,9 +205,9 @@ impl Accepting {
         let mut listener = Some(first);
         // Aborted with this task.
         let mut connections = JoinSet::new();
-        let mut turns = self.targets.clone().into_iter().cycle();
+        let mut turn = 0;
         loop {
-            let state = *self.changes.borrow_and_update();
+            let state = self.changes.borrow_and_update().clone();
             if state.fault == Fault::Refuse {
                 listener = None;
             } else if listener.is_none() {
@@ -211,7 +217,10 @@ impl Accepting {
                 stream = incoming(listener.as_ref()) => match stream {
                     Ok(stream) if state.fault.ends_connections() => reset(stream),
                     Ok(stream) => {
-                        let Some(target) = turns.next() else { return };
+                        let Some(&target) = state.targets.get(turn % state.targets.len().max(1)) else {
+                            return;
+                        };
+                        turn += 1;
                         let connection = connection::Connection {
                             target: SocketAddr::from(([127, 0, 0, 1], target)),
                             generation: state.generation,

@@ -1,7 +1,7 @@
 //! A scratch Postgres goes down in both ways and comes back with what was committed.
 #![cfg(feature = "postgres")]
 
-use ag_testkit::{ScratchPostgres, StopMode};
+use ag_testkit::{Durability, ScratchPostgres, StopMode};
 
 async fn rows(server: &ScratchPostgres) -> i64 {
     let mut conn = server.connect("postgres").await;
@@ -19,7 +19,7 @@ async fn execute(server: &ScratchPostgres, statement: &'static str) {
 
 #[tokio::test]
 async fn a_restarted_server_has_what_was_committed() {
-    let Some(mut server) = ScratchPostgres::start_tcp(true) else {
+    let Some(mut server) = ScratchPostgres::start_tcp(Durability::PowerLoss) else {
         return;
     };
     let (url, first) = (server.url("postgres"), server.pid());

@@ -153,3 +153,31 @@ async fn a_connection_is_cut_in_the_middle_of_an_answer() {
     let error = timeout(SOON, new.read_u8()).await.expect("in time");
     assert_eq!(error.expect_err("a reset").kind(), ErrorKind::ConnectionReset);
 }
+
+#[tokio::test]
+async fn a_door_leads_elsewhere_and_who_is_inside_stays() {
+    let (old, new) = (echo().await, silent().await);
+    let proxy = FaultProxy::start(old).await.expect("a proxy");
+    let mut inside = connect(&proxy).await;
+    say(&mut inside, b"one").await.expect("an answer");
+    proxy.lead_to(new);
+    let mut later = connect(&proxy).await;
+    assert!(
+        timeout(NEVER, say(&mut later, b"two")).await.is_err(),
+        "not the new one"
+    );
+    say(&mut inside, b"three").await.expect("the old one's answer");
+}
+
+/// A server that says nothing.
+async fn silent() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            open.push(stream);
+        }
+    });
+    port
+}

@@ -22,6 +22,13 @@ pub enum WaitReason {
 }
 
 impl WaitReason {
+    /// Reads the wire text.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Event, Self::Until, Self::User, Self::Job, Self::Subworkflow]
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+    }
+
     /// The wire text.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -10,6 +10,8 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -21,8 +23,9 @@ use stall::StallGuard;
 
 /// Time a client has for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time a client may take nothing of what is being sent to it; a stream that is cut can be resumed.
-const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes that the kernel takes for a client beyond what is on its way to it. Without a bound it takes megabytes for each
+/// that reads nothing; with less, large answers would wait for each other's turns.
+const UNSENT: u32 = 128 * 1024;
 /// Time that requests have to finish after the listener closed.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after a failed accept: out of descriptors, most likely.
@@ -46,6 +49,8 @@ pub async fn serve(state: AppState, listener: TcpListener, shutdown: Cancellatio
     http.http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(Duration::from_secs(20)));
+    // Checked with the configuration; as long as ever where it is no duration.
+    let stall = Duration::try_from_secs_f64(state.config().server.stall_s).unwrap_or(Duration::MAX);
     let graceful = GracefulShutdown::new();
     let sweeper = tokio::spawn(state.streams().clone().sweep_quiet());
     let roll = tokio::spawn({
@@ -58,7 +63,7 @@ pub async fn serve(state: AppState, listener: TcpListener, shutdown: Cancellatio
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((socket, peer)) => connection(&http, &graceful, &app, socket, Peer(peer)),
+            Ok((socket, peer)) => connection(&http, &graceful, &app, (socket, Peer(peer)), stall),
             Err(error) => {
                 tracing::warn!(error = %error, "accept failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -84,12 +89,16 @@ fn connection(
     http: &auto::Builder<TokioExecutor>,
     graceful: &GracefulShutdown,
     app: &Router,
-    socket: TcpStream,
-    peer: Peer,
+    (socket, peer): (TcpStream, Peer),
+    stall: Duration,
 ) {
     // Small answers must not wait for the acknowledgement of earlier ones.
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(error = %error, "TCP_NODELAY was refused");
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT) {
+        tracing::debug!(error = %error, "TCP_NOTSENT_LOWAT was refused");
     }
     let app = app.clone();
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
@@ -97,7 +106,7 @@ fn connection(
         request.extensions_mut().insert(peer);
         app.clone().call(request)
     });
-    let io = TokioIo::new(StallGuard::new(socket, STALL_TIMEOUT));
+    let io = TokioIo::new(StallGuard::new(socket, stall));
     let connection = http.serve_connection(io, service).into_owned();
     let connection = graceful.watch(connection);
     tokio::spawn(async move {

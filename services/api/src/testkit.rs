@@ -10,9 +10,10 @@ use ag_auth::{
 use ag_config::Config;
 use ag_effects::{EffectCtx, EffectRegistry, Tools, ToolsDone};
 use ag_engine::{
-    Deps, Host, HostQuestion, ModelDefaults, ModelLimits, RunSettings, Starter, TickLimits, Workflows,
+    Deps, Host, HostFailure, HostQuestion, ModelDefaults, ModelLimits, RunSettings, Starter, TickLimits,
+    Workflows,
 };
-use ag_kernel::{Exception, Interrupt, StepEnv, StepPlan, ToolCatalogue, Workflow, aux::ApprovedBatch};
+use ag_kernel::{Interrupt, StepEnv, StepPlan, ToolCatalogue, Workflow, aux::ApprovedBatch};
 use ag_messaging::{
     LocalCounters, SharedCounters,
     local::{LocalBell, LocalFeed},
@@ -395,7 +396,7 @@ impl ModelDefaults for Nothing {
 
 #[async_trait]
 impl Host for Nothing {
-    async fn answer(&self, _: HostQuestion<'_>) -> Result<Value, Exception> {
+    async fn answer(&self, _: HostQuestion<'_>) -> Result<Value, HostFailure> {
         Ok(Value::Null)
     }
 }

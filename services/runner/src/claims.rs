@@ -185,7 +185,9 @@ impl Runner {
             .with(["taken"])
             .increment((asked - count.min(asked)) as u64);
         let traceparent = span.in_scope(traces::traceparent);
-        for (claimed, alone) in self.one_suspect(session, claim.runs).await {
+        let going = self.one_suspect(session, claim.runs).await;
+        self.note_driven(session, &going).await?;
+        for (claimed, alone) in going {
             let permit = match permit.take() {
                 Some(permit) => permit,
                 // Slots were free when the hints were taken; a start of this process may have used them since.
@@ -203,7 +205,7 @@ impl Runner {
     }
 
     /// Runs whose holders crashed twice go one at a time, so that the third crash names the culprit. Those that have to
-    /// wait are given back before the first one begins: what a dead runner holds counts as crashed with it.
+    /// wait are given back before the first one begins.
     async fn one_suspect(
         &self,
         session: &Session,
@@ -231,6 +233,22 @@ impl Runner {
             going.push((claimed, alone));
         }
         going
+    }
+
+    /// Notes which runs whose holders crashed before are driven here from now on: if this process ends, it counts
+    /// against them, and not against those that wait for their turn, here or in the store.
+    async fn note_driven(
+        &self,
+        session: &Session,
+        going: &[(ClaimedRun, Option<OwnedSemaphorePermit>)],
+    ) -> Result<(), StoreError> {
+        let crashed = going.iter().filter(|(run, _)| run.crashes > 0);
+        let runs: Vec<_> = crashed.map(|(run, _)| (run.key, run.epoch)).collect();
+        if runs.is_empty() {
+            return Ok(());
+        }
+        // Runs of a claim that fails here are nobody's until they are found as strays.
+        self.deps.store.note_driven(&SCOPE, session.id, &runs).await
     }
 
     /// Gives a run back without telling anybody: it comes when it is its turn, or when another runner looks for it.

@@ -15,6 +15,8 @@ pub struct Bundle {
     version: String,
     flows: Vec<Flow>,
     extra: Vec<(String, Vec<u8>)>,
+    /// How many of the flows are entries, from the first on; by default all of them.
+    entries: usize,
 }
 
 impl Bundle {
@@ -26,7 +28,22 @@ impl Bundle {
             version: "1.0.0".to_owned(),
             flows: flows.into_iter().collect(),
             extra: Vec::new(),
+            entries: usize::MAX,
         }
+    }
+
+    /// The same under another version.
+    #[must_use]
+    pub fn version(mut self, version: &str) -> Self {
+        version.clone_into(&mut self.version);
+        self
+    }
+
+    /// Only the first flow is an entry; the others are for subflow nodes.
+    #[must_use]
+    pub fn one_entry(mut self) -> Self {
+        self.entries = 1;
+        self
     }
 
     /// Adds an archive member, also under a name that a reader must refuse.
@@ -66,6 +83,7 @@ impl Bundle {
         let entries: Vec<_> = self
             .flows
             .iter()
+            .take(self.entries)
             .map(|flow| json!({"flow_id": flow.id(), "name": flow.id(), "description": "", "interfaces": []}))
             .collect();
         let paths: Map<_, _> = self

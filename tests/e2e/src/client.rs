@@ -47,6 +47,16 @@ pub struct Refused {
     pub text: String,
 }
 
+impl Refused {
+    /// Whether an error is the answer of a node that cannot serve at the moment.
+    #[must_use]
+    pub fn is_unavailable(error: &anyhow::Error) -> bool {
+        error
+            .downcast_ref::<Self>()
+            .is_some_and(|refused| refused.status == 503)
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "answered {}: {}", self.status, self.text)
@@ -265,7 +275,21 @@ impl Api {
     /// # Errors
     /// It is refused.
     pub async fn stream(&self, id: &str, after: usize, last_event_id: Option<usize>) -> Result<sse::Stream> {
-        let path = format!("{PREFIX}/runs/{id}/ledger/stream?after={after}&heartbeat_s=1");
+        let query = format!("after={after}&heartbeat_s=1");
+        self.stream_with(id, &query, last_event_id).await
+    }
+
+    /// The same with a query of one's own.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub async fn stream_with(
+        &self,
+        id: &str,
+        query: &str,
+        last_event_id: Option<usize>,
+    ) -> Result<sse::Stream> {
+        let path = format!("{PREFIX}/runs/{id}/ledger/stream?{query}");
         let mut request = self.request("GET", &path).header("accept", "text/event-stream");
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id.to_string());

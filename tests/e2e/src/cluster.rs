@@ -8,22 +8,31 @@
 //! - [`clocks`]: the same, and wall clocks are wrong;
 //! - [`points`]: the same, and what breaks are nodes at named points of their code;
 //! - [`handover`], [`commands`], [`trees`], [`poison`]: few runs, whose holders and calls are known, and a bound on time;
-//! - [`wakes`], [`streams`]: many runs or readers of one kind, and one event that concerns all of them.
+//! - [`drains`]: processes that leave, and their successors;
+//! - [`versions`]: what becomes of runs when bundles and node types change;
+//! - [`wakes`], [`streams`], [`crowds`], [`fairness`]: many runs or readers of one kind;
+//! - [`full`], [`snapshot`]: a database without room, and one that cannot clean up.
 //!
 //! Every scenario prints one JSON line ([`crate::report`]).
 
 pub mod clocks;
 pub mod commands;
+pub mod crowds;
+pub mod drains;
+pub mod fairness;
 pub mod faults;
 mod field;
+pub mod full;
 pub mod handover;
 mod nest;
 pub mod points;
 pub mod poison;
 mod rest;
+pub mod snapshot;
 mod storm;
 pub mod streams;
 pub mod trees;
+pub mod versions;
 pub mod wakes;
 
 pub use field::Field;

@@ -49,7 +49,18 @@ impl Reader {
     /// # Errors
     /// A gap, a repetition, something after `done`, no `done` in time.
     pub async fn follow(self, nodes: &[Api], run: &str) -> Result<Followed> {
-        let mut followed = Followed::default();
+        self.go_on(nodes, run, Vec::new()).await
+    }
+
+    /// The same after the first records, which came over other connections.
+    ///
+    /// # Errors
+    /// As [`Reader::follow`].
+    pub async fn go_on(self, nodes: &[Api], run: &str, records: Vec<Value>) -> Result<Followed> {
+        let mut followed = Followed {
+            records,
+            connections: 0,
+        };
         let end = Instant::now() + self.limit;
         let mut turns = nodes.iter().cycle();
         while Instant::now() < end {
@@ -111,8 +122,5 @@ impl Reader {
 }
 
 fn is_passing(error: &anyhow::Error) -> bool {
-    let unavailable = error
-        .downcast_ref::<Refused>()
-        .is_some_and(|refused| refused.status == 503);
-    unavailable || error.downcast_ref::<reqwest::Error>().is_some()
+    Refused::is_unavailable(error) || error.downcast_ref::<reqwest::Error>().is_some()
 }

@@ -16,6 +16,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     env: Vec<(String, String)>,
+    program: Option<PathBuf>,
 }
 
 impl Options {
@@ -23,6 +24,13 @@ impl Options {
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// A program that starts the gateway with its arguments and becomes it.
+    #[must_use]
+    pub fn program(mut self, program: PathBuf) -> Self {
+        self.program = Some(program);
         self
     }
 
@@ -213,8 +221,12 @@ fn node(name: &str, options: &Options, home: &TempDir, token: &str) -> Result<No
     ];
     let mut env: Vec<_> = own.map(|(name, value)| (name.to_owned(), value)).into();
     env.extend(options.env.iter().cloned());
+    let binary = match &options.program {
+        Some(program) => program.clone(),
+        None => Node::binary()?,
+    };
     Ok(NodeOptions {
-        binary: Node::binary()?,
+        binary,
         role: Role::Serve,
         name: name.to_owned(),
         folder: folder.to_owned(),

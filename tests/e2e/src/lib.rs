@@ -7,6 +7,8 @@
 //! - [`follow`]: a client of event streams that resumes, also on another node;
 //! - [`crash`]: `kill -9` under load of an embedded gateway;
 //! - [`points`]: deaths at named points of the code, embedded;
+//! - [`disk`]: an embedded gateway whose disk is full;
+//! - [`slow`]: clients that open streams and hardly read them;
 //! - [`cluster`]: API nodes, runners, Postgres, NATS and Redis under the faults of the matrix;
 //! - [`import`]: recorded folders of the Python gateway, and what must become of them;
 //! - [`report`]: one JSON line per scenario of the fault matrix.
@@ -19,13 +21,17 @@ mod bundle;
 mod client;
 pub mod cluster;
 pub mod crash;
+mod delivery;
+pub mod disk;
 mod flow;
 pub mod follow;
 mod gateway;
 pub mod import;
 mod load;
 pub mod points;
+mod process;
 pub mod report;
+pub mod slow;
 pub mod sse;
 mod upstream;
 pub mod vectors;

@@ -28,9 +28,9 @@ use crate::{
 use schedules::Schedules;
 
 /// Variable that arms a gateway.
-pub(crate) const FAILPOINTS: &str = "AG_FAILPOINTS";
+pub const FAILPOINTS: &str = "AG_FAILPOINTS";
 /// What an armed gateway writes first.
-pub(crate) const ARMED: &str = "failpoints armed";
+pub const ARMED: &str = "failpoints armed";
 
 /// Points of an embedded gateway, with the filters that make them points of their own.
 const POINTS: [&str; 26] = [

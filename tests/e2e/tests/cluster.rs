@@ -5,8 +5,8 @@
 //! `AG_E2E_ONLY=nats,redis` runs some of a test's scenarios.
 
 use ag_e2e::cluster::{
-    Field, Verdicts, clocks, commands, faults, handover, points::points, poison, streams,
-    trees::growing_trees, wakes,
+    Field, Verdicts, clocks, commands, crowds, drains, fairness, faults, full, handover, points::points,
+    poison, snapshot, streams, trees::growing_trees, versions, wakes,
 };
 use anyhow::Result;
 use std::time::Duration;
@@ -40,6 +40,7 @@ async fn faults_under_load() -> Result<()> {
         postgres_crash => faults::postgres_crash(field, 2);
         postgres_absent => faults::postgres_absent(field);
         rolling_restart => faults::rolling_restart(field);
+        overlap => drains::overlap(field);
         api_crash => faults::api_crash(field);
         runner_crash => faults::runner_crash(field);
         points => points(field, 7);
@@ -62,11 +63,15 @@ async fn racing_commands() -> Result<()> {
         one_winner => commands::one_winner(field, 12);
         cancels => commands::cancels(field, 4, 10);
         registry => commands::registry(field, 4);
+        changed_bundles => versions::changed_bundles(field, 3);
+        unknown_types => versions::unknown_types(field, 3);
         poison_commands => poison::poison_commands(field, 8);
         growing_trees => growing_trees(field, 2, 60);
         lost_event => wakes::lost_event(field, 150);
         timer_burst => wakes::timer_burst(field, 150, Duration::from_secs(4));
         hand_off => streams::hand_off(field, 36);
+        held_snapshot => snapshot::held_snapshot(field, Duration::from_secs(2));
+        crowd => crowds::crowd(field, 400, 40);
     }
     verdicts.judge()
 }
@@ -76,7 +81,7 @@ async fn racing_commands() -> Result<()> {
 async fn runners_lose_their_runs() -> Result<()> {
     let slots = handover::SLOTS.to_string();
     let env = [("ABSTRACTGATEWAY_RUNNER_SLOTS", slots.as_str())];
-    let Some(mut field) = Field::start(2, 4, &env).await? else {
+    let Some(mut field) = Field::start_on_small_disk(2, 4, &env).await? else {
         return Ok(());
     };
     let field = &mut field;
@@ -85,6 +90,9 @@ async fn runners_lose_their_runs() -> Result<()> {
         restarted => handover::restarted(field);
         lost_leases => handover::lost_leases(field);
         stale_commits => handover::stale_commits(field);
+        long_calls => drains::long_calls(field, handover::SLOTS - 1);
+        starvation => fairness::starvation(field, 50);
+        no_room => full::no_room(field, Duration::from_secs(2));
     }
     verdicts.judge()
 }
@@ -107,6 +115,7 @@ async fn faults_under_load_long() -> Result<()> {
         postgres_crash => faults::postgres_crash(field, 20);
         postgres_absent => faults::postgres_absent(field);
         rolling_restart => faults::rolling_restart(field);
+        overlap => drains::overlap(field);
         api_crash => faults::api_crash(field);
         runner_crash => faults::runner_crash(field);
         points => points(field, usize::MAX);
@@ -131,11 +140,18 @@ async fn racing_commands_long() -> Result<()> {
         one_winner => commands::one_winner(field, 300);
         cancels => commands::cancels(field, 50, 70);
         registry => commands::registry(field, 100);
+        changed_bundles => versions::changed_bundles(field, 50);
+        unknown_types => versions::unknown_types(field, 20);
         poison_commands => poison::poison_commands(field, 100);
         growing_trees => growing_trees(field, 20, 200);
         lost_event => wakes::lost_event(field, 5_000);
         timer_burst => wakes::timer_burst(field, 5_000, Duration::from_secs(90));
         hand_off => streams::hand_off(field, 400);
+        long_calls => drains::long_calls(field, 100);
+        starvation => fairness::starvation(field, 2_000);
+        held_snapshot => snapshot::held_snapshot(field, Duration::from_secs(120));
+        // More descriptors than usual: `ulimit -n 25000`.
+        crowd => crowds::crowd(field, 8_000, 2_000);
     }
     verdicts.judge()
 }

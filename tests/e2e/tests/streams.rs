@@ -6,7 +6,7 @@ use ag_e2e::{
     Api, Bundle, Flow, Gateway, Options,
     follow::{Reader, Resume},
     report::Report,
-    until,
+    slow, until,
 };
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -257,5 +257,29 @@ async fn a_crowd_of_streams_is_refused_and_nobody_is_evicted() -> Result<()> {
     report.bar("evicted", evicted as f64, 0.0);
     report.emit(began.elapsed());
     ensure!(report.pass(), "see the report line");
+    Ok(())
+}
+
+/// Row S3: clients that read a byte a second of a long stream, among others. The default is to cut them after 30 s.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_readers_are_cut_and_cost_nobody_anything() -> Result<()> {
+    let plan = slow::Plan {
+        slow: 40,
+        normal: 40,
+        stall: Duration::from_secs(2),
+    };
+    ensure!(slow::slow_readers(plan).await?.pass(), "see the report line");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a minute; run by name"]
+async fn slow_readers_long() -> Result<()> {
+    let plan = slow::Plan {
+        slow: 200,
+        normal: 2_000,
+        stall: Duration::from_secs(30),
+    };
+    ensure!(slow::slow_readers(plan).await?.pass(), "see the report line");
     Ok(())
 }

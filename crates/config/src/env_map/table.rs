@@ -41,6 +41,7 @@ pub const VARIABLES: &[Variable] = &[
         Bool,
         &[gw!("TRUST_PROXY"), legacy!("TRUST_PROXY")],
     ),
+    var("server.stall_s", Seconds, &[gw!("STALL_S")]),
     var(
         "limits.max_body_bytes",
         COUNT,

@@ -2,7 +2,7 @@
 
 use ag_kernel::VarChange;
 use ag_providers::ChatReply;
-use ag_types::Object;
+use ag_types::{Object, json::object};
 use serde_json::{Value, json};
 
 use super::ask::{Asked, Data};
@@ -37,8 +37,7 @@ impl Wire {
     }
 }
 
-/// The result object. `trace_id` makes one where the server gave none. Members are moved, not given to `json!`, which
-/// would copy each of them.
+/// The result object. `trace_id` makes one where the server gave none.
 ///
 /// An answer that fits a schema is recorded as `data` alone (recorded behaviour); its tokens stand in the metadata.
 pub(super) fn value(made: &Made<'_>, wire: Wire, trace_id: impl FnOnce() -> String) -> Value {
@@ -87,12 +86,6 @@ pub(super) fn value(made: &Made<'_>, wire: Wire, trace_id: impl FnOnce() -> Stri
         map.insert("ttft_ms".into(), tenths(ttft).into());
     }
     map.into()
-}
-
-fn object<const N: usize>(members: [(&str, Value); N]) -> Object {
-    let mut map = Object::with_capacity(N);
-    map.extend(members.map(|(name, value)| (name.to_owned(), value)));
-    map
 }
 
 fn content(reply: &ChatReply) -> Option<String> {

@@ -1,18 +1,18 @@
 //! Providers and models as nodes list them. What cannot be reached is left out: a listing never fails
-//! a run. A store that is away for a moment is waited for.
+//! a run. While the store is away there is no list, and the question is asked again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ag_kernel::{Exception, HostCall, HostOp};
 use ag_providers::{CapabilityTable, FAMILIES, ProviderClient, ProviderDirectory, ProviderQuery};
-use ag_store::{DocumentKind, Documents};
+use ag_store::{DocumentKind, Documents, StoreError};
 use ag_types::{PlaneId, TenantScope};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::resolver::{ResolveError, plane_name};
-use crate::{handler::Failure, patience::patiently};
+use crate::{handler::Failure, host::HostFailure};
 
 /// Limit of one model listing (contract, capability discovery §4).
 const LISTING_TIMEOUT: Duration = Duration::from_secs(30);
@@ -51,100 +51,104 @@ impl Catalogues {
     /// Answers [`HostOp::ProviderCatalog`] and [`HostOp::ProviderModels`] with a list of texts.
     ///
     /// # Errors
-    /// An exception for any other question.
+    /// An exception for any other question; [`HostFailure::Postponed`] while the store is away.
     pub async fn answer(
         &self,
         scope: &TenantScope,
         call: &HostCall,
         cancel: &CancellationToken,
-    ) -> Result<Value, Exception> {
+    ) -> Result<Value, HostFailure> {
         let text = |key: &str| call.args.get(key).and_then(ag_pyvalue::opt_str);
         match call.op {
-            HostOp::ProviderCatalog => Ok(self.providers(scope, cancel).await.into()),
+            HostOp::ProviderCatalog => {
+                let providers = self.providers(scope).await;
+                Ok(providers.map_err(HostFailure::Postponed)?.into())
+            }
             HostOp::ProviderModels => {
                 let provider = text("provider").unwrap_or_default();
                 let route = text("capability_route");
-                Ok(self
-                    .models(scope, &provider, route.as_deref(), cancel)
-                    .await
-                    .into())
+                let models = self.models(scope, &provider, route.as_deref(), cancel).await;
+                Ok(models.map_err(HostFailure::Postponed)?.into())
             }
-            _ => Err(Exception::runtime("Not a question about providers")),
+            _ => Err(Exception::runtime("Not a question about providers").into()),
         }
     }
 
     /// Ids of the providers that calls of this plane could use (families, then stored connections), by name.
-    pub async fn providers(&self, scope: &TenantScope, cancel: &CancellationToken) -> Vec<String> {
+    ///
+    /// # Errors
+    /// An outage of the store that passes by itself.
+    pub async fn providers(&self, scope: &TenantScope) -> Result<Vec<String>, StoreError> {
         let plane = plane_name(scope);
         let mut names: Vec<String> = FAMILIES.iter().map(|family| family.name.to_owned()).collect();
         names.sort_unstable();
-        names.extend(self.connections(scope, cancel).await);
+        names.extend(self.connections(scope).await?);
         let mut usable = Vec::with_capacity(names.len());
         for name in names {
-            if self.resolve(&plane, &name, cancel).await.is_ok() {
+            if self.resolve(&plane, &name).await?.is_some() {
                 usable.push(name);
             }
         }
-        usable
+        Ok(usable)
     }
 
-    async fn resolve(
-        &self,
-        plane: &str,
-        name: &str,
-        cancel: &CancellationToken,
-    ) -> Result<ProviderClient, Failure> {
-        let query = || async {
-            let found = self.directory.resolve(ProviderQuery::new(plane, name)).await;
-            Ok(found.map_err(ResolveError::Provider)?)
-        };
-        patiently(cancel, query).await
+    /// `None`: nothing of this name can be used.
+    async fn resolve(&self, plane: &str, name: &str) -> Result<Option<ProviderClient>, StoreError> {
+        let found = self.directory.resolve(ProviderQuery::new(plane, name)).await;
+        match found.map_err(|error| Failure::from(ResolveError::Provider(error)).outage()) {
+            Ok(client) => Ok(Some(client)),
+            Err(Ok(away)) => Err(away),
+            Err(Err(reason)) => {
+                tracing::debug!(provider = name, reason, "not a provider that can be used");
+                Ok(None)
+            }
+        }
     }
 
     /// Candidates only: the directory decides which of them the plane may see.
-    async fn connections(&self, scope: &TenantScope, cancel: &CancellationToken) -> Vec<String> {
+    async fn connections(&self, scope: &TenantScope) -> Result<Vec<String>, StoreError> {
         let mut ids = Vec::new();
         let root = (scope.plane != PlaneId::ROOT).then(TenantScope::root);
         for scope in std::iter::once(scope).chain(root.as_ref()) {
-            let read = || async {
-                let read = self.documents.documents(scope, DocumentKind::EndpointProfile);
-                Ok(read.await?)
-            };
-            match patiently(cancel, read).await {
+            let read = self
+                .documents
+                .documents(scope, DocumentKind::EndpointProfile)
+                .await;
+            match read.map_err(|error| Failure::from(error).outage()) {
                 Ok((_, documents)) => ids.extend(
                     documents
                         .into_iter()
                         .map(|document| format!("endpoint:{}", document.id)),
                 ),
-                Err(error) => tracing::warn!(%error, "stored connections are not readable"),
+                Err(Ok(away)) => return Err(away),
+                Err(Err(error)) => tracing::warn!(error, "stored connections are not readable"),
             }
         }
         ids.sort_unstable();
         ids.dedup();
-        ids
+        Ok(ids)
     }
 
     /// Model names of a provider, sorted. With `route` (`output.text`, `input.image`) only those that the table knows
     /// to have it; models the table does not know count as plain text models.
+    ///
+    /// # Errors
+    /// An outage of the store that passes by itself.
     pub async fn models(
         &self,
         scope: &TenantScope,
         provider: &str,
         route: Option<&str>,
         cancel: &CancellationToken,
-    ) -> Vec<String> {
+    ) -> Result<Vec<String>, StoreError> {
         let plane = plane_name(scope);
-        let client = match self.resolve(&plane, provider, cancel).await {
-            Ok(client) => client,
-            Err(error) => {
-                tracing::debug!(%error, "provider has no model list");
-                return Vec::new();
-            }
+        let Some(client) = self.resolve(&plane, provider).await? else {
+            return Ok(Vec::new());
         };
         let allowed = &client.endpoint.allowed_models;
         let mut names = if allowed.is_empty() {
             let Some(catalogue) = &client.catalogue else {
-                return Vec::new();
+                return Ok(Vec::new());
             };
             match tokio::time::timeout(self.timeout, catalogue.list_models(cancel.clone())).await {
                 Ok(Ok(models)) => models.into_iter().map(|model| model.id).collect(),
@@ -162,7 +166,7 @@ impl Catalogues {
         }
         names.sort_unstable();
         names.dedup();
-        names
+        Ok(names)
     }
 
     fn has_route(&self, model: &str, route: &str) -> bool {

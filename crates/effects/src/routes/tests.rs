@@ -454,7 +454,8 @@ async fn limited_connections_and_broken_servers() {
     assert_eq!(
         catalogues(&world)
             .models(&world.scope, "endpoint:team", None, &cancel)
-            .await,
+            .await
+            .expect("list"),
         ["a", "b"]
     );
     let world = World::with(TestDirectory {
@@ -465,6 +466,7 @@ async fn limited_connections_and_broken_servers() {
         catalogues(&world)
             .models(&world.scope, "vllm", None, &cancel)
             .await
+            .expect("list")
             .is_empty()
     );
 }
@@ -485,7 +487,7 @@ async fn providers_are_families_and_visible_connections() {
             .await
             .expect("put");
     }
-    let names = catalogues(&world).providers(&world.scope, &world.cancel).await;
+    let names = catalogues(&world).providers(&world.scope).await.expect("list");
     assert_eq!(&names[..2], ["anthropic", "huggingface"]);
     assert_eq!(names.last().map(String::as_str), Some("endpoint:team"));
     assert_eq!(names.len(), 11);

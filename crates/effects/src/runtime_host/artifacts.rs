@@ -5,13 +5,17 @@ use ag_artifacts::{
     render_kind,
 };
 use ag_kernel::Exception;
-use ag_types::Object;
+use ag_types::{Object, json::object};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{RuntimeHost, node_type, object, raised, text};
-use crate::{artifacts, attachments, host::HostQuestion, patience::patiently};
+use super::{RuntimeHost, node_type, raised, text};
+use crate::{
+    artifacts, attachments,
+    handler::Failure,
+    host::{HostFailure, HostQuestion},
+};
 
 /// Characters shown of text whose type nobody knows.
 const MAX_UNKNOWN_CHARS: usize = 262_144;
@@ -20,7 +24,7 @@ const MAX_BINARY_BYTES: usize = 131_072;
 
 impl RuntimeHost {
     /// A file of the workspace as an artifact of the run.
-    pub(super) async fn import(&self, question: &HostQuestion<'_>) -> Result<Value, Exception> {
+    pub(super) async fn import(&self, question: &HostQuestion<'_>) -> Result<Value, HostFailure> {
         let args = &question.call.args;
         let (op, raw) = (node_type(args).to_owned(), text(args, "file_path").to_owned());
         let limit = attachments::max_bytes(
@@ -65,16 +69,14 @@ impl RuntimeHost {
         };
         let now = self.parts.clock.now();
         // Not part of the step's commit: a step that is planned again makes the same row again.
-        let store = || async {
-            let (new, content) = (new.clone(), content.clone());
+        let store = async {
             let stored = artifacts::store_artifact(&*self.parts.blobs, question.scope, new, content, now);
             let (meta, row) = stored.await?;
             self.parts.index.put_artifact(question.scope, row).await?;
-            Ok(meta)
+            Ok::<_, Failure>(meta)
         };
-        let meta = patiently(question.cancel, store)
-            .await
-            .map_err(|error| Exception::runtime(format!("Cannot store '{shown}': {error}")))?;
+        let failed = |error| Exception::runtime(format!("Cannot store '{shown}': {error}"));
+        let meta = store.await.map_err(|error| HostFailure::of(error, failed))?;
         let reference = node_reference(&meta);
         Ok(Value::Object(object([
             ("artifact", reference.clone()),
@@ -87,7 +89,7 @@ impl RuntimeHost {
     }
 
     /// The content of an artifact in the form of its type.
-    pub(super) async fn read_artifact(&self, question: &HostQuestion<'_>) -> Result<Value, Exception> {
+    pub(super) async fn read_artifact(&self, question: &HostQuestion<'_>) -> Result<Value, HostFailure> {
         let (meta, content) = self.load(question).await?;
         let shown = Shown::of(&meta, &content);
         let reference = node_reference(&meta);
@@ -111,7 +113,7 @@ impl RuntimeHost {
     }
 
     /// The bytes of an artifact as a file of the workspace.
-    pub(super) async fn export(&self, question: &HostQuestion<'_>) -> Result<Value, Exception> {
+    pub(super) async fn export(&self, question: &HostQuestion<'_>) -> Result<Value, HostFailure> {
         let args = &question.call.args;
         let (op, raw) = (node_type(args).to_owned(), text(args, "file_path").to_owned());
         let (meta, content) = self.load(question).await?;
@@ -137,25 +139,23 @@ impl RuntimeHost {
         ])))
     }
 
-    async fn load(&self, question: &HostQuestion<'_>) -> Result<(ArtifactMeta, Bytes), Exception> {
+    async fn load(&self, question: &HostQuestion<'_>) -> Result<(ArtifactMeta, Bytes), HostFailure> {
         let id = text(&question.call.args, "artifact_id");
         let missing = || raised(format!("Artifact not found: {id}"));
         let unreadable =
             |error: String| Exception::runtime(format!("Artifact '{id}' is not readable: {error}"));
-        let find = || async { Ok(self.parts.index.artifact(question.scope, id).await?) };
-        let row = patiently(question.cancel, find)
-            .await
-            .map_err(|error| unreadable(error.to_string()))?
-            .ok_or_else(missing)?;
+        let away = |error: Failure| HostFailure::of(error, unreadable);
+        let row = self.parts.index.artifact(question.scope, id).await;
+        let row = row.map_err(|error| away(error.into()))?.ok_or_else(missing)?;
         let meta: ArtifactMeta =
             serde_json::from_str(&row.meta).map_err(|error| unreadable(error.to_string()))?;
         let blob = BlobId::parse(&row.blob_id).ok_or_else(missing)?;
-        let scope = artifacts::blob_scope(question.scope);
-        let read = || async { Ok(self.parts.blobs.get(&scope, &blob).await?) };
-        let content = patiently(question.cancel, read)
-            .await
-            .map_err(|error| unreadable(error.to_string()))?
-            .ok_or_else(missing)?;
+        let content = self
+            .parts
+            .blobs
+            .get(&artifacts::blob_scope(question.scope), &blob)
+            .await;
+        let content = content.map_err(|error| away(error.into()))?.ok_or_else(missing)?;
         Ok((meta, content))
     }
 }

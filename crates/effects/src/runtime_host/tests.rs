@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::*;
-use crate::test_kit::World;
+use crate::{outages::SickBlobs, test_kit::World};
 
 struct Listed;
 
@@ -18,7 +18,7 @@ impl ModelCatalogues for Listed {
         _: &TenantScope,
         call: &HostCall,
         _: &CancellationToken,
-    ) -> Result<Value, Exception> {
+    ) -> Result<Value, HostFailure> {
         Ok(json!([format!("{:?}", call.op), call.args]))
     }
 }
@@ -73,7 +73,7 @@ impl Bench {
         meta.artifact_id
     }
 
-    async fn ask_of(&self, host: &RuntimeHost, op: HostOp, mut args: Value) -> Result<Value, Exception> {
+    async fn ask_of(&self, host: &RuntimeHost, op: HostOp, mut args: Value) -> Result<Value, HostFailure> {
         if args.get("scope").is_none() {
             args["scope"] = json!({"workspace_root": self.path("")});
         }
@@ -92,7 +92,7 @@ impl Bench {
         host.answer(question).await
     }
 
-    async fn ask(&self, op: HostOp, args: Value) -> Result<Value, Exception> {
+    async fn ask(&self, op: HostOp, args: Value) -> Result<Value, HostFailure> {
         self.ask_of(&self.host, op, args).await
     }
 
@@ -390,6 +390,44 @@ async fn catalogues_are_asked() {
         (HostOp::ProviderModels, "ProviderModels"),
     ] {
         let answer = bench.ask(op, json!({"provider": "p", "scope": {}})).await;
-        assert_eq!(answer, Ok(json!([name, {"provider": "p", "scope": {}}])));
+        assert_eq!(
+            answer.expect("answer"),
+            json!([name, {"provider": "p", "scope": {}}])
+        );
+    }
+}
+
+/// A store or a blob store that is away is nobody's failure: the question is asked again.
+#[tokio::test]
+async fn outages_postpone() {
+    let bench = Bench::new();
+    std::fs::create_dir_all(bench.path("")).expect("dir");
+    std::fs::write(bench.path("a.txt"), "a").expect("write");
+    let id = bench.artifact("text/plain", b"kept").await;
+    let questions = [
+        (HostOp::ImportFile, json!({"file_path": "a.txt"})),
+        (HostOp::ReadArtifact, json!({"artifact_id": id})),
+        (
+            HostOp::ExportArtifact,
+            json!({"artifact_id": id, "file_path": "b.txt"}),
+        ),
+    ];
+    let mut parts = bench.host.parts.clone();
+    parts.blobs = Arc::new(SickBlobs::after(0, Arc::<MemoryBlobs>::default()));
+    let no_bytes = RuntimeHost::new(parts);
+    for (op, args) in &questions {
+        let answer = bench.ask_of(&no_bytes, *op, args.clone()).await;
+        assert!(
+            matches!(answer, Err(HostFailure::Postponed(_))),
+            "{op:?}: {answer:?}"
+        );
+        bench.world.store.break_after(0);
+        let answer = bench.ask(*op, args.clone()).await;
+        assert!(
+            matches!(answer, Err(HostFailure::Postponed(_))),
+            "{op:?}: {answer:?}"
+        );
+        bench.world.store.heal();
+        bench.ask(*op, args.clone()).await.expect("answer");
     }
 }

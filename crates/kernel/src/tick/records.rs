@@ -1,6 +1,6 @@
 //! The records of a tick.
 
-use ag_types::{EffectKind, EffectView, Object, RecordView, StepId, StepStatus, Timestamp};
+use ag_types::{EffectKind, EffectView, Object, RecordView, StepId, StepStatus, Timestamp, json::object};
 use serde_json::{Value, json};
 
 use super::Tick;
@@ -210,12 +210,6 @@ impl Tick {
     pub(crate) fn fresh_step(&self) -> StepId {
         self.ids.step_id()
     }
-}
-
-fn object<const N: usize>(members: [(&str, Value); N]) -> Object {
-    let mut map = Object::with_capacity(N);
-    map.extend(members.map(|(name, value)| (name.to_owned(), value)));
-    map
 }
 
 /// Room for the usual record.

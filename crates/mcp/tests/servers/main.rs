@@ -170,11 +170,11 @@ async fn time_and_cancel_reach_the_server() {
 
     // The context's own limit is the shorter one.
     let ctx = ToolContext {
-        timeout: Duration::from_millis(50),
+        timeout: Duration::from_millis(300),
         ..context(dir.path())
     };
     let result = call(&toolbox, "mcp::patient::sleep", json!({}), &ctx).await;
-    assert_eq!(error(&result), "Tool timeout after 0.05s");
+    assert_eq!(error(&result), "Tool timeout after 0.3s");
     wait_for(&mark).await;
 }
 

@@ -94,6 +94,9 @@ fn begin(settings: &Settings<'_>, ctx: &mut NodeCtx<'_>) -> Planned {
         return planned;
     }
     let path = bucket_path(ctx.node_id);
+    if settings.uses_context() {
+        vars::ensure_sections(ctx.vars);
+    }
     let workflow = child::workflow_id(settings, ctx);
     let payload = child::payload(settings, &memory, &route, &workflow, ctx);
     let bucket = vars::object_at(ctx.vars, &path);

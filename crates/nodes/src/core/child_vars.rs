@@ -57,7 +57,8 @@ fn private(pin: &str) -> bool {
     PRIVATE.contains(&pin)
 }
 
-fn inherits(inputs: &Inputs<'_>) -> bool {
+/// Whether the child gets the parent's conversation.
+pub(super) fn inherits(inputs: &Inputs<'_>) -> bool {
     let pins = inputs
         .non_null("inherit_context")
         .or_else(|| inputs.non_null("inheritContext"));

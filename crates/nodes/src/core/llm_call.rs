@@ -49,6 +49,9 @@ fn plan(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt
     }
     let routed = provider.is_some();
     let mut payload = payload(EffectKind::LlmCall);
+    if settings.uses_context() {
+        vars::ensure_sections(ctx.vars);
+    }
     let (history, media) = history_and_media(&settings, &memory, ctx.vars, routed);
     match history {
         Some(history) => {

@@ -23,6 +23,9 @@ fn plan(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<Planned, Interrupt
     let workflow = ID_KEYS
         .iter()
         .find_map(|key| inputs.config.data.get(*key).and_then(opt_str));
+    if child_vars::inherits(inputs) {
+        vars::ensure_sections(ctx.vars);
+    }
     let mut payload = payload(EffectKind::StartSubworkflow);
     payload.insert("workflow_id".to_owned(), workflow.unwrap_or_default().into());
     payload.insert(

@@ -35,15 +35,6 @@ fn run(inputs: &Inputs<'_>, ctx: &mut NodeCtx<'_>) -> Result<FunctionResult, Fun
         let value = ctx.vars.get(&pin.id).or_else(|| default(&pin.id));
         outputs.insert(pin.id.clone(), value.cloned().unwrap_or_default());
     }
-    // Defaults become variables, so that `get_var` and child flows see the same parameters.
-    for (name, value) in defaults
-        .into_iter()
-        .flatten()
-        .filter(|(name, _)| !name.starts_with('_'))
-    {
-        if !ctx.vars.contains_key(name) {
-            ctx.vars.insert(name.clone(), value.clone());
-        }
-    }
+    // Defaults stay out of the variables: what a client sees as input of the run is what was given (recorded).
     Ok(FunctionResult::of(Value::Object(outputs)))
 }

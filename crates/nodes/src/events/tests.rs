@@ -10,7 +10,7 @@ fn entries_pass_their_input_on() {
     let start =
         function_in(&on_flow_start::NODE, shape, json!({}), Answer::none(), &mut vars).expect("start");
     assert_eq!(start.value, json!({"a": 1, "b": null, "c": 3}));
-    assert_eq!(vars, json!({"a": 1, "_temp": {}, "c": 3}));
+    assert_eq!(vars, json!({"a": 1, "_temp": {}}));
     let all = function_in(
         &on_flow_start::NODE,
         json!({"outputs": []}),
@@ -18,7 +18,7 @@ fn entries_pass_their_input_on() {
         Answer::none(),
         &mut vars,
     );
-    assert_eq!(all.expect("start").value, json!({"a": 1, "c": 3}));
+    assert_eq!(all.expect("start").value, json!({"a": 1}));
 
     let run = |node, shape, values| {
         function_with(node, shape, values, Answer::none())

@@ -95,7 +95,7 @@ async fn hang() {
         }
         // And without anybody who cancels: the limit ends each try, and the tries are limited.
         let limited = Rig::with(wire, vec![Reply::Hang], |settings| {
-            settings.timeout = Duration::from_millis(20);
+            settings.timeout = Duration::from_millis(250);
         })
         .await;
         let error = ask(&limited, wire).await.expect_err("late");

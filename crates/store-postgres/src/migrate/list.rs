@@ -66,8 +66,8 @@ pub(super) const MIGRATIONS: [Migration; 5] = [
     },
     Migration {
         version: 5,
-        name: "0005_plane_checks",
-        parts: &[sql!("0005_plane_checks.sql")],
+        name: "0005_driven_epochs",
+        parts: &[sql!("0005_driven_epochs.sql")],
     },
 ];
 

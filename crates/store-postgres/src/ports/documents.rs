@@ -35,6 +35,10 @@ const REPLACE: &str = "WITH w AS (UPDATE documents SET body = $4, updated_at = $
      WHERE plane_id = $1 AND kind = $2 AND id = $3 RETURNING 1) \
      UPDATE planes SET generation = generation + 1 WHERE plane_id = $1 AND EXISTS (SELECT FROM w) \
      RETURNING generation";
+const REPLACE_UNCHANGED: &str = "WITH w AS (UPDATE documents SET body = $4, updated_at = $5 \
+     WHERE plane_id = $1 AND kind = $2 AND id = $3 AND body = $6 RETURNING 1) \
+     UPDATE planes SET generation = generation + 1 WHERE plane_id = $1 AND EXISTS (SELECT FROM w) \
+     RETURNING generation";
 const DELETE: &str = "WITH w AS (DELETE FROM documents WHERE plane_id = $1 AND kind = $2 AND id = $3 RETURNING 1) \
      UPDATE planes SET generation = generation + 1 WHERE plane_id = $1 AND EXISTS (SELECT FROM w) \
      RETURNING generation";
@@ -104,6 +108,25 @@ impl Documents for PostgresStore {
             (None, PutMode::Replace) => PutOutcome::Missing,
             (None, PutMode::Create | PutMode::Upsert) => PutOutcome::Exists,
         })
+    }
+
+    #[tracing::instrument(level = "debug", name = "store.document.replace_unchanged", skip_all)]
+    async fn replace_unchanged(
+        &self,
+        scope: &TenantScope,
+        kind: DocumentKind,
+        read: &str,
+        document: Document,
+    ) -> Result<bool> {
+        let query = sqlx::query(REPLACE_UNCHANGED)
+            .bind(scope.plane.0)
+            .bind(kind.as_str())
+            .bind(&document.id)
+            .bind(&document.body)
+            .bind(Stamp(document.updated_at))
+            .bind(read);
+        let done = self.database.write_in(scope, query).await?;
+        Ok(!done.rows.is_empty())
     }
 
     #[tracing::instrument(level = "debug", name = "store.document.delete_document", skip_all)]

@@ -51,6 +51,11 @@ impl RunStore for PostgresStore {
         self.release_run(session, key, epoch).await
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.note_driven", skip_all)]
+    async fn note_driven(&self, _: &SystemScope, session: SessionId, runs: &[(RunKey, i64)]) -> Result<()> {
+        self.note_drives(session, runs).await
+    }
+
     #[tracing::instrument(level = "debug", name = "store.run.held_runs", skip_all)]
     async fn held_runs(&self, _: &SystemScope, session: SessionId) -> Result<Vec<(RunKey, i64)>> {
         self.runs_of_session(session).await

@@ -25,7 +25,8 @@ pub(super) const ORPHANS: &str = "WITH k AS MATERIALIZED (SELECT h.ctid AS place
      FROM runner_sessions s CROSS JOIN LATERAL (SELECT d.ctid FROM run_heads d WHERE d.owner = s.session_id \
       FOR UPDATE SKIP LOCKED) h WHERE s.dead LIMIT 500), \
      woken AS (UPDATE run_heads h SET owner = NULL, preempt_at = NULL, ready_at = coalesce($1, clock_timestamp()), \
-     crashes = least(h.crashes + 1, 32767)::smallint \
+     crashes = CASE WHEN h.crashes = 0 OR h.driven_epoch = h.epoch \
+     THEN least(h.crashes + 1, 32767)::smallint ELSE h.crashes END \
      FROM k WHERE h.ctid = k.place RETURNING h.run_id, h.plane_id, h.pool) \
      SELECT run_id, plane_id, pool FROM woken ORDER BY run_id, plane_id";
 

@@ -13,7 +13,7 @@ use ag_store::{
     RunReads as _, RunStore as _, StartOutcome, StoreError,
 };
 use ag_store_postgres::{PostgresOptions, PostgresStore, migrate};
-use ag_testkit::{Direction, Fault, FaultProxy, ScratchPostgres};
+use ag_testkit::{Direction, Durability, Fault, FaultProxy, ScratchPostgres};
 use ag_types::{Clock as _, RunId, RunKey, SessionId, SystemClock, TenantScope};
 use sqlx::PgConnection;
 
@@ -119,7 +119,7 @@ async fn a_backend_that_ends_inside_a_commit_has_written_nothing() {
 /// The server has committed, and the network breaks before it can say so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_is_asked_for_again() {
-    let Some(server) = ScratchPostgres::start_tcp(false) else {
+    let Some(server) = ScratchPostgres::start_tcp(Durability::None) else {
         return;
     };
     let database = server.database().await;

@@ -99,7 +99,7 @@ async fn the_twin_has_the_same_columns() {
     assert_eq!(ours, theirs);
 }
 
-/// Reads `CREATE TABLE name (`, one column per line, `)`.
+/// Reads `CREATE TABLE name (`, one column per line, `)`, and `ALTER TABLE name ADD COLUMN column ...`.
 fn twin(sql: &str) -> BTreeSet<(String, String, bool)> {
     let (mut columns, mut table) = (BTreeSet::new(), None);
     for line in sql.lines() {
@@ -108,6 +108,13 @@ fn twin(sql: &str) -> BTreeSet<(String, String, bool)> {
                 .split_whitespace()
                 .next()
                 .filter(|name| *name != "store_state");
+        } else if let Some((name, column)) = line
+            .strip_prefix("ALTER TABLE ")
+            .and_then(|rest| rest.split_once(" ADD COLUMN "))
+        {
+            let column_name = column.split_whitespace().next().unwrap_or_default();
+            let required = column.contains("NOT NULL");
+            columns.insert((name.to_owned(), column_name.to_owned(), !required));
         } else if line.starts_with(')') {
             table = None;
         } else if let (Some(table), Some(column)) = (table, line.split_whitespace().next())

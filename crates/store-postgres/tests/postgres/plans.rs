@@ -152,6 +152,9 @@ impl Stores {
         (wait.columns.wait_key, wait.columns.wait_reason) = (Some(name.to_owned()), Some(WaitReason::Event));
         engine.commit(&SYSTEM, wait).await.expect("commit");
         let given_back = self.claimed(&third).await;
+        let driven = [(given_back.key, given_back.epoch)];
+        let noted = engine.note_driven(&SYSTEM, *me, &driven).await;
+        noted.expect("note");
         let released = engine
             .release(&SYSTEM, *me, given_back.key, given_back.epoch)
             .await;

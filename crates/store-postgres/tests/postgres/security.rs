@@ -8,7 +8,7 @@ use ag_store::{
     StoreError,
 };
 use ag_store_postgres::{OpenError, PostgresOptions, PostgresStore, Role, migrate, plan};
-use ag_testkit::ScratchPostgres;
+use ag_testkit::{Durability, ScratchPostgres};
 use ag_types::{Clock as _, PlaneId, PlaneKey, RunId, SessionId, SystemClock, TenantScope};
 use sqlx::{Connection as _, PgConnection};
 
@@ -296,7 +296,7 @@ async fn every_table_of_planes_has_a_policy() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_owner_works_without_roles_and_says_so() {
     // Roles belong to the server: one of its own.
-    let Some(server) = ScratchPostgres::start(false) else {
+    let Some(server) = ScratchPostgres::start(Durability::None) else {
         return;
     };
     let mut admin = server.connect("postgres").await;

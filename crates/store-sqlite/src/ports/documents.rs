@@ -67,6 +67,28 @@ impl Documents for SqliteStore {
         }
     }
 
+    #[tracing::instrument(level = "debug", name = "store.document.replace_unchanged", skip_all)]
+    async fn replace_unchanged(
+        &self,
+        scope: &TenantScope,
+        kind: DocumentKind,
+        read: &str,
+        document: Document,
+    ) -> Result<bool> {
+        match self
+            .write(Op::ReplaceUnchanged {
+                plane: scope.plane,
+                kind,
+                read: read.to_owned(),
+                document,
+            })
+            .await?
+        {
+            Answer::Changed(replaced) => Ok(replaced),
+            _ => Err(mismatch()),
+        }
+    }
+
     #[tracing::instrument(level = "debug", name = "store.document.delete_document", skip_all)]
     async fn delete_document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<bool> {
         match self

@@ -72,6 +72,12 @@ impl RunStore for SqliteStore {
         }
     }
 
+    #[tracing::instrument(level = "debug", name = "store.run.note_driven", skip_all)]
+    async fn note_driven(&self, _: &SystemScope, session: SessionId, runs: &[(RunKey, i64)]) -> Result<()> {
+        let runs = runs.to_vec();
+        self.write(Op::NoteDriven { session, runs }).await.map(drop)
+    }
+
     #[tracing::instrument(level = "debug", name = "store.run.held_runs", skip_all)]
     async fn held_runs(&self, _: &SystemScope, session: SessionId) -> Result<Vec<(RunKey, i64)>> {
         Ok(self.shared.leases.lock().held_with_epochs(session))

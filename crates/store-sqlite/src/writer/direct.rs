@@ -52,7 +52,10 @@ impl Writer {
     /// What the committed operation changes in memory.
     fn after(&mut self, op: &Op) {
         match op {
-            Op::PutDocument { plane, .. } | Op::DeleteDocument { plane, .. } | Op::Import { plane, .. } => {
+            Op::PutDocument { plane, .. }
+            | Op::ReplaceUnchanged { plane, .. }
+            | Op::DeleteDocument { plane, .. }
+            | Op::Import { plane, .. } => {
                 self.planes.remove(plane);
             }
             Op::Purge { plane, runs } => {
@@ -80,6 +83,12 @@ fn statements(db: &Db, op: &Op, now: Timestamp) -> Result<Answer> {
             document,
             mode,
         } => documents::put(db, *plane, *kind, document, *mode),
+        Op::ReplaceUnchanged {
+            plane,
+            kind,
+            read,
+            document,
+        } => documents::replace_unchanged(db, *plane, *kind, read, document),
         Op::DeleteDocument { plane, kind, id } => documents::delete(db, *plane, *kind, id),
         Op::PutArtifact { plane, row } => {
             db.execute(Statement::Artifact.sql(), &artifact_values(*plane, row))?;
@@ -96,6 +105,7 @@ fn statements(db: &Db, op: &Op, now: Timestamp) -> Result<Answer> {
         Op::Start { .. }
         | Op::Commit(_)
         | Op::Release { .. }
+        | Op::NoteDriven { .. }
         | Op::Post { .. }
         | Op::Sweep(_)
         | Op::TakeOver(_)

@@ -65,6 +65,7 @@ fn add_heads(state: &State, writes: &mut Writes) {
                     Value::opt(head.ready_at),
                     Value::opt(head.wake_at),
                     head.crashes.into(),
+                    Value::opt(head.driven_epoch),
                     run,
                     plane,
                 ],

@@ -14,7 +14,8 @@ use crate::{db::Value, error::corrupt, rows::Cursor};
 /// Rows that one sweep takes.
 const SWEEP_ROWS: usize = 500;
 
-const ENTRY: &str = "SELECT r.rev, r.epoch, h.pool, h.mail_in, h.ready_at, h.wake_at, h.crashes FROM runs r \
+const ENTRY: &str = "SELECT r.rev, r.epoch, h.pool, h.mail_in, h.ready_at, h.wake_at, h.crashes, \
+     h.driven_epoch FROM runs r \
      LEFT JOIN run_heads h ON h.run_id = r.run_id AND h.plane_id = r.plane_id \
      WHERE r.run_id = ? AND r.plane_id = ?";
 const START_KEY: &str =
@@ -76,6 +77,7 @@ impl Wanted {
             Op::Release { key, .. } => {
                 self.runs.insert(*key);
             }
+            Op::NoteDriven { runs, .. } => self.runs.extend(runs.iter().map(|(key, _)| *key)),
             Op::TakeOver(runs) => self.runs.extend(runs.iter().copied()),
             Op::Sweep(Sweep::Timers) => self.timers = true,
             _ => {}
@@ -216,6 +218,7 @@ fn entry(row: &mut Cursor<'_>) -> Result<Entry> {
             ready_at: row.opt_time()?,
             wake_at: row.opt_time()?,
             crashes: row.int()?,
+            driven_epoch: row.opt_int()?,
         }),
     };
     Ok(Entry {

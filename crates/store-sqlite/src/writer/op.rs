@@ -28,6 +28,11 @@ pub(crate) enum Op {
         key: RunKey,
         epoch: i64,
     },
+    /// Held runs, with the epochs of their claims, whose drives begin.
+    NoteDriven {
+        session: SessionId,
+        runs: Vec<(RunKey, i64)>,
+    },
     Post {
         plane: PlaneId,
         command: Box<NewCommand>,
@@ -55,6 +60,12 @@ pub(crate) enum Op {
         kind: DocumentKind,
         document: Document,
         mode: PutMode,
+    },
+    ReplaceUnchanged {
+        plane: PlaneId,
+        kind: DocumentKind,
+        read: String,
+        document: Document,
     },
     DeleteDocument {
         plane: PlaneId,
@@ -120,6 +131,7 @@ impl Op {
             Self::Start { .. }
                 | Self::Commit(_)
                 | Self::Release { .. }
+                | Self::NoteDriven { .. }
                 | Self::Post { .. }
                 | Self::Sweep(_)
                 | Self::TakeOver(_)
@@ -139,7 +151,9 @@ impl Op {
                     + commit.mail.iter().map(|mail| mail.body.len()).sum::<usize>()
             }
             Self::Post { command, .. } => command.payload.len() * (1 + command.targets.len()),
-            Self::PutDocument { document, .. } => document.body.len(),
+            Self::PutDocument { document, .. } | Self::ReplaceUnchanged { document, .. } => {
+                document.body.len()
+            }
             Self::Import {
                 import: Import::Rows(batch),
                 ..

@@ -41,6 +41,10 @@ pub(super) fn plan(state: &mut State, ops: &[&Op]) -> Plan {
             Op::Start { plane, start } => Answer::Started(plan.start(state, *plane, start)),
             Op::Commit(commit) => Answer::Committed(plan.commit(state, commit)),
             Op::Release { session, key, epoch } => Answer::Changed(give_back(state, *session, *key, *epoch)),
+            Op::NoteDriven { session, runs } => {
+                note_driven(state, *session, runs);
+                Answer::Done
+            }
             Op::Post { plane, command } => Answer::Posted(plan.post(state, *plane, command)),
             Op::Sweep(sweep) => Answer::Woken(plan.sweep(state, *sweep)),
             Op::TakeOver(runs) => Answer::Woken(sweep::take_over(state, runs)),
@@ -63,6 +67,20 @@ fn give_back(state: &mut State, session: SessionId, key: RunKey, epoch: i64) -> 
             true
         }
         _ => false,
+    }
+}
+
+/// Says of held runs that their drives begin.
+fn note_driven(state: &mut State, session: SessionId, runs: &[(RunKey, i64)]) {
+    for (key, epoch) in runs {
+        let held = |lease: Lease| lease.session == session && lease.epoch == *epoch;
+        if let Some(entry) = state.entries.get_mut(key)
+            && entry.lease.is_some_and(held)
+            && let Some(head) = &mut entry.head
+        {
+            head.driven_epoch = Some(*epoch);
+            entry.changed = true;
+        }
     }
 }
 
@@ -121,6 +139,7 @@ impl Plan {
             ready_at,
             wake_at,
             crashes: 0,
+            driven_epoch: None,
         };
         let facts = RunFacts { rev: 0, epoch };
         let lease = held.map(|(session, epoch)| Lease {

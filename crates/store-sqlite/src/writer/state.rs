@@ -30,6 +30,8 @@ pub(crate) struct Head {
     pub ready_at: Option<Timestamp>,
     pub wake_at: Option<Timestamp>,
     pub crashes: i64,
+    /// Epoch of the claim whose drive was noted; `None` once that claim is over.
+    pub driven_epoch: Option<i64>,
 }
 
 /// One run: stored facts, overlaid by what the plan has decided so far.
@@ -90,12 +92,15 @@ impl State {
 }
 
 impl Entry {
-    /// Ends an ownership; `crashed` counts against the run. The head is ready from now.
+    /// Ends an ownership; a crash counts against the run if it is the first one, or if the run was being driven. The
+    /// head is ready from now.
     pub(crate) fn release(&mut self, now: Timestamp, crashed: bool) {
         self.lease = None;
         self.moved = true;
         if let Some(head) = &mut self.head {
-            if crashed {
+            let driven = head.driven_epoch.take().is_some();
+            self.changed |= driven;
+            if crashed && (head.crashes == 0 || driven) {
                 head.crashes += 1;
                 self.changed = true;
             }

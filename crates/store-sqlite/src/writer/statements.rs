@@ -91,8 +91,8 @@ impl Statement {
                  WHERE run_id = ? AND plane_id = ?"
             }
             Self::HeadUpdate => {
-                "UPDATE run_heads SET pool = ?, mail_in = ?, ready_at = ?, wake_at = ?, crashes = ? \
-                 WHERE run_id = ? AND plane_id = ?"
+                "UPDATE run_heads SET pool = ?, mail_in = ?, ready_at = ?, wake_at = ?, crashes = ?, \
+                 driven_epoch = ? WHERE run_id = ? AND plane_id = ?"
             }
             Self::HeadDelete => "DELETE FROM run_heads WHERE run_id = ? AND plane_id = ?",
             Self::Ledger => {

@@ -57,6 +57,41 @@ pub(super) async fn modes_and_generations(b: Bench) {
     }
 }
 
+pub(super) async fn what_changed_meanwhile_is_not_replaced(b: Bench) {
+    let (scope, kind) = (b.root(), DocumentKind::EndpointProfile);
+    let replaced = async |read: &str, body: &str| {
+        let replaced = b
+            .store
+            .replace_unchanged(&scope, kind, read, document(&b, "d", body));
+        replaced.await.expect("replace")
+    };
+    let stored = async || {
+        let found = b.store.document(&scope, kind, "d").await.expect("read");
+        let generation = b.store.generation(&scope).await.expect("generation");
+        (found.map(|found| (found.body, found.updated_at)), generation)
+    };
+    let nothing = stored().await;
+    assert!(!replaced("", "0").await);
+    assert_eq!(stored().await, nothing, "an absent document is not made");
+    let put = |id, body| {
+        let document = document(&b, id, body);
+        b.store.put_document(&scope, kind, document, PutMode::Upsert)
+    };
+    put("d", "1").await.expect("put");
+    put("other", "1").await.expect("put");
+    let before = stored().await;
+    b.clock.advance(1_000);
+    assert!(!replaced("0", "2").await);
+    assert_eq!(stored().await, before);
+    assert!(replaced("1", "2").await);
+    let expected = (Some(("2".to_owned(), b.now())), before.1 + 1);
+    assert_eq!(stored().await, expected);
+    assert!(!replaced("1", "3").await, "read before the last change");
+    assert_eq!(stored().await, expected);
+    let other = b.store.document(&scope, kind, "other").await.expect("read");
+    assert_eq!(other.map(|other| other.body).as_deref(), Some("1"));
+}
+
 pub(super) async fn kinds_and_planes_are_separate(b: Bench) {
     let (scope, other) = (b.root(), b.other_plane().await);
     for id in ["b", "a", "B"] {

@@ -118,6 +118,56 @@ pub(super) async fn a_clean_close_counts_no_crash(b: Bench) {
     }
 }
 
+/// Architecture D20: the first crash counts against all that a holder had, a further one against what it was driving.
+pub(super) async fn further_crashes_count_against_what_was_driven(b: Bench) {
+    let (first, stranger) = (b.session().await, b.session().await);
+    let keys = [
+        b.held(first).await.key,
+        b.held(first).await.key,
+        b.held(first).await.key,
+    ];
+    b.store.close_session(&SYSTEM, first, false).await.expect("close");
+
+    // A swept session and one that is closed count alike.
+    for (swept, crashes) in [(true, 2), (false, 3)] {
+        let session = b.session().await;
+        let mut held = Vec::new();
+        for key in keys {
+            held.push(b.claimed(session, key).await);
+        }
+        assert_eq!([held[1].crashes, held[2].crashes], [1, 1]);
+        let runs: Vec<_> = held.iter().map(|run| (run.key, run.epoch)).collect();
+        let note = async |session, runs: &[_]| {
+            let noted = b.store.note_driven(&SYSTEM, session, runs).await;
+            noted.expect("note");
+        };
+        note(session, &[runs[0], runs[2]]).await;
+        // Notes of those who do not hold the run.
+        note(stranger, &[runs[1]]).await;
+        note(session, &[(keys[1], runs[1].1 + 1)]).await;
+        // A note is good for one claim.
+        b.store
+            .release(&SYSTEM, session, keys[2], runs[2].1)
+            .await
+            .expect("release");
+        b.claimed(session, keys[2]).await;
+        if swept {
+            b.clock.advance(16 * SECOND);
+            assert_eq!(b.sweep(Sweep::Sessions).await.len(), keys.len());
+        } else {
+            b.store
+                .close_session(&SYSTEM, session, false)
+                .await
+                .expect("close");
+        }
+        let next = b.session().await;
+        let counted = b.claim(next, &keys).await.expect("claim").runs;
+        let of = |key| counted.iter().find(|run| run.key == key).map(|run| run.crashes);
+        assert_eq!(keys.map(of), [Some(crashes), Some(1), Some(1)]);
+        b.store.close_session(&SYSTEM, next, true).await.expect("close");
+    }
+}
+
 pub(super) async fn a_release_gives_back_unchanged(b: Bench) {
     let (mine, other) = (b.session().await, b.session().await);
     let run = b.held(mine).await;

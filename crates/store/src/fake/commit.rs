@@ -98,7 +98,7 @@ impl World {
             head.pool = pool.clone();
         }
         if commit.progress || commit.rest != Rest::Keep {
-            head.crashes = 0;
+            (head.crashes, head.driven) = (0, false);
         }
         match commit.rest {
             Rest::Keep => return CommitOutcome::Committed { mail_in },

@@ -46,6 +46,7 @@ impl ImportStore for FakeStore {
                     ready_at: None,
                     wake_at: None,
                     crashes: 0,
+                    driven: false,
                 });
                 made += 1;
             }

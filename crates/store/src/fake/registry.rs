@@ -57,6 +57,21 @@ impl Documents for FakeStore {
         })
     }
 
+    async fn replace_unchanged(
+        &self,
+        scope: &TenantScope,
+        kind: DocumentKind,
+        read: &str,
+        document: Document,
+    ) -> Result<bool> {
+        let mut world = self.world()?;
+        let key = (scope.plane, kind.as_str(), document.id.clone());
+        let stored = world.documents.get_mut(&key).filter(|stored| stored.body == read);
+        let replaced = stored.map(|stored| *stored = document).is_some();
+        world.counters(scope.plane).generation += i64::from(replaced);
+        Ok(replaced)
+    }
+
     async fn delete_document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<bool> {
         let mut world = self.world()?;
         let deleted = world

@@ -65,6 +65,19 @@ impl RunStore for FakeStore {
         Ok(held)
     }
 
+    async fn note_driven(&self, _: &SystemScope, session: SessionId, runs: &[(RunKey, i64)]) -> Result<()> {
+        let mut world = self.world()?;
+        for (key, epoch) in runs {
+            let lease = world.leases.lease(key);
+            if lease.is_some_and(|lease| lease.session == session && lease.epoch == *epoch)
+                && let Some(head) = world.runs.get_mut(key).and_then(|run| run.head.as_mut())
+            {
+                head.driven = true;
+            }
+        }
+        Ok(())
+    }
+
     async fn held_runs(&self, _: &SystemScope, session: SessionId) -> Result<Vec<(RunKey, i64)>> {
         Ok(self.world()?.leases.held_with_epochs(session))
     }

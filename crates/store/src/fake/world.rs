@@ -20,6 +20,8 @@ pub(super) struct Head {
     pub ready_at: Option<Timestamp>,
     pub wake_at: Option<Timestamp>,
     pub crashes: i16,
+    /// Its holder has begun to drive it.
+    pub driven: bool,
 }
 
 /// A run with everything that belongs to it.
@@ -110,6 +112,7 @@ impl World {
             ready_at,
             wake_at,
             crashes: 0,
+            driven: false,
         };
         let held = match new.placement {
             Placement::Held { session, epoch } if self.leases.is_alive(session, now) => {
@@ -177,7 +180,9 @@ impl World {
                 continue;
             };
             head.ready_at = Some(now);
-            head.crashes = head.crashes.saturating_add(i16::from(crashed));
+            let driven = std::mem::take(&mut head.driven);
+            let counts = crashed && (head.crashes == 0 || driven);
+            head.crashes = head.crashes.saturating_add(i16::from(counts));
             woken.push(Woken {
                 key: *key,
                 pool: head.pool.clone(),

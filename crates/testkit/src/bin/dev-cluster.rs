@@ -6,7 +6,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use ag_testkit::{Cluster, ClusterOptions, Node};
+use ag_testkit::{Cluster, ClusterOptions, Durability, Node};
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 
@@ -41,7 +41,9 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut options = ClusterOptions::new(Node::binary()?);
     options.api = arguments.api.max(1);
     options.runners = arguments.runners;
-    options.durable = arguments.durable;
+    if arguments.durable {
+        options.durability = Durability::PowerLoss;
+    }
     options.log_filter = Some(arguments.log);
     // Addresses and keys of model servers.
     options.inherit = true;

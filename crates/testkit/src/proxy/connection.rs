@@ -125,7 +125,7 @@ struct Pump<'a> {
 
 impl Pump<'_> {
     /// Carries bytes until the end of file, which `ended` hears of at once.
-    async fn run(mut self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, ended: impl FnOnce()) {
+    async fn run(self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, ended: impl FnOnce()) {
         let (direction, changes) = (self.direction, self.changes);
         let (sender, mut under_way) = mpsc::channel::<(Instant, Vec<u8>)>(UNDER_WAY);
         let read = async {
@@ -133,23 +133,27 @@ impl Pump<'_> {
             loop {
                 let n = from.read(&mut buffer).await.unwrap_or(0);
                 let due = Instant::now() + latency(changes);
-                if n == 0 || sender.send((due, buffer[..n].to_vec())).await.is_err() {
+                if n == 0 {
                     break;
                 }
+                // Read on where the other side takes nothing any more: this one has not ended.
+                let _ = sender.send((due, buffer[..n].to_vec())).await;
             }
             drop(sender);
             ended();
         };
-        let write = async {
+        // Takes the queue with it, so that the reader does not wait where nobody takes what it reads.
+        let (mut blades, sheared) = (self.blades, self.sheared);
+        let write = async move {
             while let Some((due, piece)) = under_way.recv().await {
                 sleep_until(due).await;
                 passes(changes, direction).await;
-                let allowed = self.blades.allow(changes, piece.len());
+                let allowed = blades.allow(changes, piece.len());
                 if to.write_all(&piece[..allowed]).await.is_err() {
                     return;
                 }
                 if allowed < piece.len() {
-                    self.sheared.notify_one();
+                    sheared.notify_one();
                     return;
                 }
             }

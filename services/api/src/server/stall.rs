@@ -1,7 +1,8 @@
 //! Connections whose client stops reading are cut.
 //!
 //! A body is only polled while its connection can be written to, so a stream cannot notice by itself that nobody
-//! takes what it sends. Buffers stay bounded either way; what is cut here is the connection and its place.
+//! takes what it sends. Buffers stay bounded either way; what is cut here is the connection and its place. It is reset:
+//! after an ordinary end the kernel would keep what it holds for the client, up to megabytes, for minutes more.
 
 use std::{
     io,
@@ -13,8 +14,23 @@ use std::{
 use ag_telemetry::metrics::STREAMS_CUT;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
     time::{Instant, Sleep},
 };
+
+/// What can be ended at once.
+pub(super) trait Reset {
+    /// Its end, when it comes, drops what was not sent.
+    fn reset_at_end(&self);
+}
+
+impl Reset for TcpStream {
+    fn reset_at_end(&self) {
+        if let Err(error) = self.set_zero_linger() {
+            tracing::debug!(error = %error, "a connection that is cut lingers");
+        }
+    }
+}
 
 /// A connection that fails when a write makes no progress for a while.
 pub(super) struct StallGuard<T> {
@@ -24,7 +40,7 @@ pub(super) struct StallGuard<T> {
     waiting: bool,
 }
 
-impl<T> StallGuard<T> {
+impl<T: Reset> StallGuard<T> {
     pub(super) fn new(io: T, limit: Duration) -> Self {
         Self {
             io,
@@ -48,6 +64,7 @@ impl<T> StallGuard<T> {
             timer.as_mut().reset(Instant::now() + self.limit);
         }
         ready!(timer.as_mut().poll(cx));
+        self.io.reset_at_end();
         STREAMS_CUT.with(["slow"]).increment(1);
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
@@ -66,7 +83,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for StallGuard<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for StallGuard<T> {
+impl<T: AsyncWrite + Reset + Unpin> AsyncWrite for StallGuard<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, buf);
         self.judge(cx, written)
@@ -101,6 +118,10 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     use super::*;
+
+    impl Reset for tokio::io::DuplexStream {
+        fn reset_at_end(&self) {}
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_nothing_is_cut_and_a_slow_one_is_not() {

@@ -22,9 +22,11 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::{Streams, frame, out::Out, quiet::Watching};
 use crate::middleware::StreamPlace;
 
-/// Records of one read: a client that is far behind is served in pieces of this size.
+/// Records of one read, at most: a client that is far behind is served in pieces.
 const PAGE: usize = 128;
-/// Live frames are sent together up to this size.
+/// Records of the first read; later ones ask for as many as fit what is sent together.
+const FIRST_PAGE: usize = 32;
+/// Frames are sent together up to this size: what a node holds for a client that takes nothing.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Pause before a lost subscription is renewed.
 const RESUBSCRIBE_PAUSE: Duration = Duration::from_millis(250);
@@ -56,6 +58,8 @@ pub(crate) struct Follow {
     phase: Phase,
     /// The first page, read when the stream was opened.
     first: Option<LedgerPage>,
+    /// Records that the next read asks for.
+    page: usize,
     _place: Option<StreamPlace>,
     _open: Open,
 }
@@ -100,7 +104,7 @@ impl Follow {
         let feed = streams.feed.subscribe(key).await;
         let watching = streams.quiet.watch(key);
         ag_failpoints::pass("stream.subscribed", &[]).await;
-        let Some(first) = streams.store.ledger(&scope, run, after, PAGE).await? else {
+        let Some(first) = streams.store.ledger(&scope, run, after, FIRST_PAGE).await? else {
             return Ok(None);
         };
         ag_failpoints::pass("stream.replayed", &[]).await;
@@ -116,6 +120,7 @@ impl Follow {
             drained: Box::pin(streams.drain.clone().cancelled_owned()),
             phase: Phase::Behind,
             first: Some(first),
+            page: FIRST_PAGE,
             _place: place,
             _open: Open::new(),
         }))
@@ -140,7 +145,8 @@ impl Follow {
                     Err(error) => {
                         tracing::warn!(error = %error, run.id = %self.run, "a stream could not read its ledger");
                         STREAMS_CUT.with(["error"]).increment(1);
-                        return None;
+                        // Its clients come back, and not all at once.
+                        self.leave(&mut out);
                     }
                 },
                 Phase::Live => {
@@ -153,15 +159,16 @@ impl Follow {
         Some(out.into_bytes())
     }
 
-    /// Sends what the store holds after the cursor. The page's status and end belong together: terminal means that
-    /// nothing follows.
+    /// Sends what the store holds after the cursor, up to what is sent together; the rest of a page is read again when it
+    /// is wanted, and not kept meanwhile. The page's status and end belong together: terminal means that nothing
+    /// follows.
     async fn read(&mut self, out: &mut Out) -> Result<(), StoreError> {
         let page = match self.first.take() {
             Some(page) => Some(page),
             None => {
                 self.streams
                     .store
-                    .ledger(&self.scope, self.run, self.cursor, PAGE)
+                    .ledger(&self.scope, self.run, self.cursor, self.page)
                     .await?
             }
         };
@@ -169,10 +176,21 @@ impl Follow {
             self.phase = Phase::Over;
             return Ok(());
         };
+        let mut sent = 0;
         for (seq, line) in page.records() {
+            if out.len() >= CHUNK_BYTES {
+                break;
+            }
             frame::step(out.text(), seq, line);
             self.cursor = seq;
+            sent += 1;
         }
+        self.page = match sent < self.page {
+            // Large records: no more than these are read at once.
+            true if out.len() >= CHUNK_BYTES => sent.max(1),
+            true => self.page,
+            false => (self.page * 2).min(PAGE),
+        };
         if self.cursor < page.last_seq && !out.is_empty() {
             return Ok(());
         }
@@ -222,11 +240,16 @@ impl Follow {
             }
             Event::Idle => out.text().push_str(frame::KEEP_ALIVE),
             Event::Drain => {
-                frame::retry(out.text(), RandomState::new().hash_one(self.run));
-                self.phase = Phase::Over;
+                self.leave(out);
                 STREAMS_CUT.with(["drain"]).increment(1);
             }
         }
+    }
+
+    /// Ends the stream before its run has ended.
+    fn leave(&mut self, out: &mut Out) {
+        frame::retry(out.text(), RandomState::new().hash_one(self.run));
+        self.phase = Phase::Over;
     }
 
     /// Takes what is there already, so that a burst is one write.

@@ -119,9 +119,14 @@ impl Held {
 
     /// Commits records; the feed is told by the test, or not.
     async fn commit(&mut self, node: &Node, records: i64, rest: Rest) {
-        let lines: Vec<String> = (self.last_seq + 1..=self.last_seq + records)
+        let lines = (self.last_seq + 1..=self.last_seq + records)
             .map(|seq| record(self.key.run, seq))
             .collect();
+        self.commit_lines(node, lines, rest).await;
+    }
+
+    async fn commit_lines(&mut self, node: &Node, lines: Vec<String>, rest: Rest) {
+        let records = lines.len() as i64;
         let status = if rest == Rest::Terminal {
             RunStatus::Completed
         } else {
@@ -224,6 +229,30 @@ async fn long_ledgers_come_in_pieces() {
     let mut expected = steps(1..=1_000);
     expected.push(Frame::Done(1_000));
     assert_eq!(Reader::open(&node, run, 0).await.rest().await, expected);
+}
+
+/// What a node holds for a client that takes nothing does not grow with the size of the records.
+#[tokio::test]
+async fn pieces_of_large_records_are_small() {
+    const LARGE: usize = 30_000;
+    let node = Node::new();
+    let (run, mut held) = ready_run(&node, 0).await;
+    let large = |seq| {
+        let text = "x".repeat(LARGE);
+        record(run, seq).replacen("\"effect\":null", &format!("\"effect\":\"{text}\""), 1)
+    };
+    held.commit_lines(&node, (1..=200).map(large).collect(), Rest::Terminal)
+        .await;
+    let mut reader = Reader::open(&node, run, 0).await;
+    let mut all = Vec::new();
+    while let Some(piece) = reader.0.next().await {
+        assert!(piece.len() < 64 * 1024 + 2 * LARGE, "{} bytes", piece.len());
+        let text = String::from_utf8(piece.to_vec()).expect("UTF-8");
+        all.extend(text.split_terminator("\n\n").map(frame));
+    }
+    let mut expected = steps(1..=200);
+    expected.push(Frame::Done(200));
+    assert_eq!(all, expected);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::support::{
 
 const WORK: SystemScope = SystemScope::new("test");
 
-struct Virtual(Instant);
+pub(super) struct Virtual(pub(super) Instant);
 
 impl Clock for Virtual {
     fn now(&self) -> Timestamp {

@@ -4,6 +4,7 @@ mod batch;
 mod crash;
 mod drain;
 mod fairness;
+mod hosts;
 mod memory;
 mod poison;
 mod pools;

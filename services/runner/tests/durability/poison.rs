@@ -114,6 +114,42 @@ fn three_deaths_of_the_process_park_the_run() {
     });
 }
 
+/// D20, embedded: after two unclean ends runs go one at a time, and a third one counts against the one whose turn it was,
+/// not against those that waited.
+#[test]
+fn a_third_death_counts_against_the_run_that_went_alone() {
+    const RUNS: usize = 4;
+    let place = Place::new();
+    let mut runs = Vec::new();
+    for calls in [RUNS, 2 * RUNS, 2 * RUNS + 1] {
+        let process = process();
+        process.block_on(async {
+            let gateway = place.gateway(place.setup()).await;
+            if runs.is_empty() {
+                gateway.install(&[("main", line(vec![model("l", "hang")]))]).await;
+                for _ in 0..RUNS {
+                    runs.push(gateway.run("main", json!({})).await);
+                }
+            }
+            place.model.called(calls).await;
+        });
+        drop(process);
+    }
+    let third = place.model.calls().pop().expect("a call").key;
+    place.model.tame();
+    process().block_on(async {
+        let gateway = place.gateway(place.setup()).await;
+        for run in runs {
+            if third.starts_with(&run.to_string()) {
+                parked(&gateway, run, "l").await;
+            } else {
+                assert_eq!(gateway.ended(run).await.columns.status, RunStatus::Completed);
+            }
+        }
+        gateway.stop().await;
+    });
+}
+
 /// I7: a store that is away for a while costs time, not the run: it is not held for ever by a session without a drive.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_comes_back_finds_its_runs_moving() {

@@ -190,6 +190,16 @@ impl RunStore for FaultyStore {
             .write(self.inner.release(scope, session, key, epoch))
             .await
     }
+    async fn note_driven(
+        &self,
+        scope: &SystemScope,
+        session: SessionId,
+        runs: &[(RunKey, i64)],
+    ) -> Result<()> {
+        self.faults
+            .read(self.inner.note_driven(scope, session, runs))
+            .await
+    }
     async fn held_runs(&self, scope: &SystemScope, session: SessionId) -> Result<Vec<(RunKey, i64)>> {
         self.faults.read(self.inner.held_runs(scope, session)).await
     }
@@ -308,6 +318,17 @@ impl Documents for FaultyStore {
     ) -> Result<PutOutcome> {
         self.faults
             .write(self.inner.put_document(scope, kind, document, mode))
+            .await
+    }
+    async fn replace_unchanged(
+        &self,
+        scope: &TenantScope,
+        kind: DocumentKind,
+        read: &str,
+        document: Document,
+    ) -> Result<bool> {
+        self.faults
+            .write(self.inner.replace_unchanged(scope, kind, read, document))
             .await
     }
     async fn delete_document(&self, scope: &TenantScope, kind: DocumentKind, id: &str) -> Result<bool> {

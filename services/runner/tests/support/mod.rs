@@ -1,5 +1,6 @@
 //! An embedded gateway without HTTP: SQLite in a scratch directory, one runner.
 
+mod doubles;
 pub(crate) mod faults;
 pub(crate) mod flow;
 pub(crate) mod model;
@@ -9,102 +10,31 @@ use std::{sync::Arc, time::Duration};
 
 use ag_artifacts::{BlobStore, MemoryBlobs};
 use ag_bundles::{Limits, Package};
-use ag_effects::{
-    EffectCtx, EffectRegistry, Host, HostQuestion, Tools, ToolsDone,
-    memory::{self, MemoryOwners, MemoryParts},
-    routes::{CapabilityRoutes, ModelResolver, RouteLevels},
-};
+use ag_effects::{EffectRegistry, Host, Tools, memory};
 use ag_engine::{
-    Deps, LocalRunner, ModelDefaults, ModelLimits, RunSettings, StartRequest, Starter, TickLimits, Workflows,
+    Deps, LocalRunner, ModelDefaults, RunSettings, StartRequest, Starter, TickLimits, Workflows,
     commands::{CommandError, CommandReceipt, CommandRequest},
     handlers,
     workflows::BundleRecord,
 };
-use ag_kernel::{Exception, ToolCatalogue, Workflow};
+use ag_kernel::Workflow;
 use ag_messaging::{
     Bell,
     local::{LocalBell, LocalFeed},
 };
-use ag_providers::{CapabilityTable, ProviderClient, ProviderDirectory, ProviderError, ProviderQuery};
 use ag_runner::{Company, LocalSlots, Runner, RunnerOptions};
 use ag_store::{CommandRow, Document, DocumentKind, PutMode, RunRow, Store, StoreError};
 use ag_store_sqlite::{SqliteOptions, SqliteStore};
-use ag_types::{Clock, EffectKind, Object, RunId, SystemClock, SystemIds, TenantScope, Wait};
+use ag_types::{Clock, EffectKind, Object, RunId, SystemClock, SystemIds, TenantScope};
 use ag_visualflow::NodeCatalogue;
-use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use doubles::{Defaults, NoCatalogue, NoHost, NoTools, memory_parts};
+
 /// Longest wait for a condition.
 const DEADLINE: Duration = Duration::from_secs(20);
-
-struct Defaults;
-#[async_trait]
-impl ModelDefaults for Defaults {
-    async fn text_route(&self, _: &TenantScope) -> Option<(String, String)> {
-        None
-    }
-    fn limits(&self, _: Option<&str>) -> ModelLimits {
-        ModelLimits {
-            max_tokens: 16_384,
-            max_output_tokens: 4_096,
-            tool_support: "prompted",
-        }
-    }
-}
-
-struct NoHost;
-#[async_trait]
-impl Host for NoHost {
-    async fn answer(&self, question: HostQuestion<'_>) -> Result<Value, Exception> {
-        Err(Exception::runtime(format!(
-            "{:?} is not available here",
-            question.call.op
-        )))
-    }
-}
-
-struct NoTools;
-#[async_trait]
-impl Tools for NoTools {
-    async fn run_approved(&self, _: &EffectCtx<'_>, _: &ag_kernel::aux::ApprovedBatch) -> ToolsDone {
-        ToolsDone::default()
-    }
-    fn settle(&self, _: &Wait, payload: &Value) -> Option<Value> {
-        Some(payload.clone())
-    }
-}
-
-struct NoProviders;
-#[async_trait]
-impl ProviderDirectory for NoProviders {
-    async fn resolve(&self, query: ProviderQuery<'_>) -> Result<ProviderClient, ProviderError> {
-        Err(ag_providers::unknown_provider(query.provider))
-    }
-}
-
-/// Memory without models: nothing is summarised or embedded.
-fn memory_parts(store: &Arc<dyn Store>) -> MemoryParts {
-    let table = Arc::new(CapabilityTable::built_in());
-    let levels = RouteLevels::Single;
-    let routes = CapabilityRoutes::new(store.clone(), table, Arc::new(SystemClock), levels, None);
-    MemoryParts {
-        owners: MemoryOwners::default(),
-        vocabulary: memory::kg::Vocabulary::default(),
-        resolver: ModelResolver::new(Arc::new(routes), Arc::new(NoProviders)),
-    }
-}
-
-struct NoCatalogue;
-impl ToolCatalogue for NoCatalogue {
-    fn spec(&self, _: &str) -> Option<Value> {
-        None
-    }
-    fn names(&self) -> Vec<String> {
-        vec![]
-    }
-}
 
 /// What a test changes about the gateway.
 #[derive(Default)]
@@ -118,6 +48,8 @@ pub(crate) struct Setup {
     /// Workflows that are code.
     pub(crate) natives: Vec<(&'static str, Arc<dyn Workflow>)>,
     pub(crate) runner: RunnerOptions,
+    /// Instead of one that answers nothing.
+    pub(crate) host: Option<Arc<dyn Host>>,
     /// Instead of a bell of its own.
     pub(crate) bell: Option<Arc<dyn Bell>>,
     /// Node types that the runner knows; those who start runs know all.
@@ -210,12 +142,16 @@ impl Embedded {
             feed: Arc::new(LocalFeed::default()),
             effects,
             tools,
-            host: Arc::new(NoHost),
+            host: setup.host.unwrap_or_else(|| Arc::new(NoHost)),
             workflows: Arc::new(known),
             catalogue: Arc::new(NoCatalogue),
             clock,
             ids: Arc::new(SystemIds),
-            limits: TickLimits::default(),
+            // How busy the machine is must not decide what a test sees.
+            limits: TickLimits {
+                first_time: Duration::from_secs(10),
+                ..TickLimits::default()
+            },
             zone: jiff::tz::TimeZone::UTC,
             locale: "en_US".to_owned(),
         });

@@ -1,16 +1,21 @@
 //! A cluster with a model server, bundles installed, nothing going on.
 
-use ag_testkit::{Cluster, ClusterOptions, FaultProxy, Node};
+use std::sync::Arc;
+
+use ag_testkit::{Cluster, ClusterOptions, Durability, FaultProxy, Node, SmallDisk};
 use anyhow::{Context as _, Result};
 
 use crate::{
-    Api, FakeUpstream, gateway,
+    Api, FakeUpstream, disk, gateway,
     load::flows::{self, Golden},
     points::FAILPOINTS,
     report::{self, Report},
 };
 
 use super::nest;
+
+/// Size of a small disk: a fresh cluster, its log of changes and room for some scenarios.
+const DISK: u64 = 256 << 20;
 
 /// Where scenarios take place, one after the other.
 #[derive(Debug)]
@@ -20,6 +25,10 @@ pub struct Field {
     pub(super) upstream: FakeUpstream,
     /// Between the runners and the model server.
     pub(super) tap: FaultProxy,
+    /// Addresses that stay while API nodes come and go behind them; by default clients know each node's own.
+    pub(super) doors: Vec<FaultProxy>,
+    /// Of the database; else why there is none of its own.
+    pub(super) disk: Result<Arc<SmallDisk>, String>,
     pub(super) golden: Golden,
     pub(super) seed: u64,
     /// How often storms of a fixed sequence of faults go through it.
@@ -32,6 +41,28 @@ impl Field {
     /// # Errors
     /// A process does not come up, or the flows do not run even undisturbed.
     pub async fn start(api: usize, runners: usize, env: &[(&str, &str)]) -> Result<Option<Self>> {
+        let ordinary = Err("the database lies on an ordinary disk".to_owned());
+        Self::start_on(ordinary, api, runners, env).await
+    }
+
+    /// The same, with the database on a small disk that can be full; on an ordinary one where nothing can be mounted.
+    ///
+    /// # Errors
+    /// As [`Field::start`].
+    pub async fn start_on_small_disk(
+        api: usize,
+        runners: usize,
+        env: &[(&str, &str)],
+    ) -> Result<Option<Self>> {
+        Self::start_on(disk::small(DISK), api, runners, env).await
+    }
+
+    async fn start_on(
+        disk: Result<Arc<SmallDisk>, String>,
+        api: usize,
+        runners: usize,
+        env: &[(&str, &str)],
+    ) -> Result<Option<Self>> {
         let upstream = FakeUpstream::start().await?;
         upstream.script(&flows::upstream_script(0)).await?;
         let tap = FaultProxy::start(upstream.port()?).await?;
@@ -47,8 +78,9 @@ impl Field {
         options = options.env(FAILPOINTS, "nothing=abort");
         options.proxied = true;
         options.metrics = true;
-        // What a server acknowledged survives its crash.
-        options.durable = true;
+        // Servers are killed.
+        options.durability = Durability::Crash;
+        options.disk = disk.as_ref().ok().cloned();
         options.log_filter = gateway::log_filter();
         let Some(cluster) = Cluster::start(options).await? else {
             return Ok(None);
@@ -57,6 +89,8 @@ impl Field {
             cluster,
             upstream,
             tap,
+            doors: Vec::new(),
+            disk,
             golden: Golden::default(),
             seed: report::seed(),
             rounds: 1,
@@ -80,11 +114,15 @@ impl Field {
     #[must_use]
     pub fn nodes(&self) -> Vec<Api> {
         let token = self.cluster.token();
-        self.cluster
-            .urls()
+        let doors = self
+            .doors
             .iter()
-            .map(|url| Api::new(url, token))
-            .collect()
+            .map(|door| format!("http://127.0.0.1:{}", door.port()));
+        let urls = match self.doors.is_empty() {
+            true => self.cluster.urls(),
+            false => doors.collect(),
+        };
+        urls.iter().map(|url| Api::new(url, token)).collect()
     }
 
     pub(super) fn report(&self, row: &str, invariants: &[&str]) -> Report {
@@ -96,21 +134,12 @@ impl Field {
 
     /// A metric of each runner, summed over its labels.
     pub(super) async fn of_runners(&self, metric: &str) -> Result<f64> {
-        let mut sum = 0.0;
-        for runner in &self.cluster.runners {
-            let port = runner.metrics_port().context("a runner without metrics")?;
-            let Ok(page) = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await else {
-                // One that does not run has counted nothing.
-                continue;
-            };
-            let page = page.text().await?;
-            let values = page
-                .lines()
-                .filter(|line| line.starts_with(metric))
-                .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-            sum += values.sum::<f64>();
-        }
-        Ok(sum)
+        sum_of(&self.cluster.runners, metric).await
+    }
+
+    /// The same of each API node.
+    pub(super) async fn of_api(&self, metric: &str) -> Result<f64> {
+        sum_of(&self.cluster.api, metric).await
     }
 
     /// For the person who looks for the reason of a failure.
@@ -119,14 +148,48 @@ impl Field {
              'owner', h.owner, s.node, 'dead', s.dead, 'ready', h.ready_at, 'wake', h.wake_at, 'preempt', h.preempt_at, \
              'mail', h.mail_in, 'crashes', h.crashes, 'paused', r.paused) FROM run_heads h JOIN runs r USING (run_id, plane_id) \
              LEFT JOIN runner_sessions s ON s.session_id = h.owner LIMIT 20";
+        const BUSY: &str = "SELECT concat_ws(' ', pid, state, wait_event_type, wait_event, 'for', now() - xact_start, \
+             'blocked by', pg_blocking_pids(pid)::text, left(query, 120)) FROM pg_stat_activity \
+             WHERE xact_start < now() - interval '1 s'";
         report::note(&self.cluster.log_tails());
-        match self.cluster.texts(HEADS).await {
-            Ok(heads) => report::note(&format!("live heads:\n{}", heads.join("\n"))),
-            Err(error) => report::note(&format!("live heads: {error:#}")),
+        for (what, query) in [("live heads", HEADS), ("long transactions", BUSY)] {
+            match self.cluster.texts(query).await {
+                Ok(rows) => report::note(&format!("{what}:\n{}", rows.join("\n"))),
+                Err(error) => report::note(&format!("{what}: {error:#}")),
+            }
         }
         if std::env::var_os("AG_E2E_KEEP").is_some() {
             self.cluster.keep();
             report::note(&format!("kept: {}", self.cluster.folder().display()));
         }
     }
+}
+
+/// What the lines of a metric that begin like this show, over some nodes.
+async fn sum_of(nodes: &[Node], metric: &str) -> Result<f64> {
+    let mut sum = 0.0;
+    for node in nodes {
+        let values = metrics(node).await?;
+        let own = values.iter().filter(|(name, _)| name.starts_with(metric));
+        sum += own.map(|(_, value)| value).sum::<f64>();
+    }
+    Ok(sum)
+}
+
+/// The metrics of a node: name with labels, and value. One that does not run has counted nothing.
+pub(super) async fn metrics(node: &Node) -> Result<Vec<(String, f64)>> {
+    let port = node.metrics_port().context("a node without metrics")?;
+    let Ok(page) = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await else {
+        return Ok(Vec::new());
+    };
+    let page = page.text().await?;
+    let value = |line: &str| {
+        let (name, value) = line.rsplit_once(' ')?;
+        Some((name.to_owned(), value.parse().ok()?))
+    };
+    Ok(page
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(value)
+        .collect())
 }

@@ -11,7 +11,9 @@ pub(super) const BUNDLE: &str = "nest";
 /// - `tree`: a run whose child's child asks a question;
 /// - `listen`: waits for the event named by its input;
 /// - `alarm`: waits until the time given by its input;
-/// - `talk`: sixty messages with very short waits between some of them.
+/// - `talk`: sixty messages with very short waits between some of them;
+/// - `busy`: waits for the event named by its input, then messages with very short waits between them;
+/// - `blink`: one message.
 pub(super) fn bundle() -> Bundle {
     let route = json!({"provider": "openai-compatible", "model": "gpt-4o-mini"});
     let call = |id: &str| {
@@ -56,8 +58,28 @@ pub(super) fn bundle() -> Bundle {
             listen,
             alarm,
             talk(),
+            busy(),
+            Flow::new("blink", &[])
+                .step("start", "a", "answer_user", json!({"message": "here"}))
+                .step("a", "end", "on_flow_end", json!({})),
         ],
     )
+}
+
+fn busy() -> Flow {
+    let mut flow = Flow::new("busy", &["key"])
+        .node("w", "wait_event", json!({}))
+        .then("start", "w")
+        .data("start.key", "w.event_key");
+    let mut last = "w".to_owned();
+    for n in 0..8 {
+        let (say, wait) = (format!("a{n}"), format!("w{n}"));
+        flow = flow
+            .step(&last, &say, "answer_user", json!({"message": "busy"}))
+            .step(&say, &wait, "wait_until", json!({"duration": 0.01}));
+        last = wait;
+    }
+    flow.step(&last, "end", "on_flow_end", json!({}))
 }
 
 fn talk() -> Flow {

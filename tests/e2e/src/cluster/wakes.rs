@@ -20,7 +20,12 @@ const WAITERS: &str =
     "SELECT run_id::text FROM runs WHERE workflow_id LIKE 'nest@%:listen' AND status = 'waiting'";
 
 /// Starts so many runs of a flow on all nodes.
-async fn start_many(field: &Field, flow: &str, input: &Value, count: usize) -> Result<Vec<String>> {
+pub(super) async fn start_many(
+    field: &Field,
+    flow: &str,
+    input: &Value,
+    count: usize,
+) -> Result<Vec<String>> {
     let nodes = field.nodes();
     let starts =
         stream::iter(0..count).map(|n| nodes[n % nodes.len()].start(nest::BUNDLE, flow, input.clone()));
@@ -199,12 +204,7 @@ async fn started(api: &Api, name: &str) -> Result<String> {
             .start_once(name, nest::BUNDLE, "call", nest::input(name))
             .await
         {
-            Err(error)
-                if Instant::now() < end
-                    && error
-                        .downcast_ref::<Refused>()
-                        .is_some_and(|refused| refused.status == 503) =>
-            {
+            Err(error) if Instant::now() < end && Refused::is_unavailable(&error) => {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
             answer => return answer,

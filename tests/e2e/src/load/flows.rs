@@ -72,7 +72,7 @@ impl Kind {
 }
 
 /// Input of a run; the prompts are unique, so that the journal tells whose call it was, and so is the event.
-pub(super) fn input(name: &str) -> Value {
+pub(crate) fn input(name: &str) -> Value {
     json!({"p1": prompt(name, 1), "p2": prompt(name, 2), "key": format!("evt:global:global:{}", event(name))})
 }
 
@@ -80,7 +80,7 @@ fn event(name: &str) -> String {
     format!("signal-{name}")
 }
 
-pub(super) fn prompt(name: &str, call: u32) -> String {
+pub(crate) fn prompt(name: &str, call: u32) -> String {
     format!("prompt-{name}-{call}.")
 }
 

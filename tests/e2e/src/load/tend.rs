@@ -55,10 +55,7 @@ async fn start(workload: &Workload, api: &Api, name: String, kind: Kind) {
 
 /// Whether an answer says nothing but "not now": a broken connection, or 503 where that is expected.
 fn is_passing(workload: &Workload, error: &anyhow::Error) -> bool {
-    let unavailable = workload.is_patient()
-        && error
-            .downcast_ref::<Refused>()
-            .is_some_and(|refused| refused.status == 503);
+    let unavailable = workload.is_patient() && Refused::is_unavailable(error);
     if unavailable {
         workload.lock().unavailable += 1;
     }
@@ -207,7 +204,7 @@ pub(super) fn completed(records: &[Value], node: &str) -> bool {
 }
 
 /// How often a prompt reached the model server.
-pub(super) fn count(calls: &[Call], prompt: &str) -> usize {
+pub(crate) fn count(calls: &[Call], prompt: &str) -> usize {
     calls
         .iter()
         .filter(|call| call.last_user().contains(prompt))

@@ -3,10 +3,10 @@
 use ag_artifacts::BlobId;
 use ag_pdf::ReadOptions;
 use ag_tools::workspace::WorkspacePolicy;
-use ag_types::{Object, Timestamp};
+use ag_types::{Object, Timestamp, json::object};
 use serde_json::{Value, json};
 
-use super::super::{node_type, object, text};
+use super::super::{node_type, text};
 
 const CONTENT_TYPE: &str = "application/pdf";
 /// Largest file that is opened, in bytes.

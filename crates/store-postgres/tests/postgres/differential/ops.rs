@@ -35,8 +35,9 @@ impl World {
             14..22 => self.sessions().await,
             22..40 => self.claim().await,
             40..62 => self.commit().await,
-            62..65 => self.release().await,
-            65..77 => self.post().await,
+            62..64 => self.release().await,
+            64..68 => self.note_driven().await,
+            68..77 => self.post().await,
             77..83 => self.sweep().await,
             83..86 => self.append().await,
             86..88 => self.purge().await,
@@ -255,6 +256,17 @@ impl World {
                     .release(&SYSTEM, held.session, held.key, epoch)
                     .await,
             )
+        });
+    }
+
+    async fn note_driven(&mut self) {
+        let Some(held) = self.random.of(&self.held).cloned() else {
+            return;
+        };
+        all!(self, format!("note driven {held:?}"), |backend| {
+            let epoch = backend.epochs.get(&(held.key, held.session)).copied();
+            let runs = [(held.key, epoch.unwrap_or(0))];
+            text(&backend.engine.note_driven(&SYSTEM, held.session, &runs).await)
         });
     }
 

@@ -48,6 +48,31 @@ pub(super) fn put(
     Ok(Answer::Put(outcome))
 }
 
+pub(super) fn replace_unchanged(
+    db: &Db,
+    plane: PlaneId,
+    kind: DocumentKind,
+    read: &str,
+    document: &Document,
+) -> Result<Answer> {
+    let values = [
+        (&document.body).into(),
+        document.updated_at.into(),
+        plane.into(),
+        kind.as_str().into(),
+        (&document.id).into(),
+        Value::text(read),
+    ];
+    let replaced = db.execute(
+        "UPDATE documents SET body = ?, updated_at = ? WHERE plane_id = ? AND kind = ? AND id = ? AND body = ?",
+        &values,
+    )? > 0;
+    if replaced {
+        raise(db, plane)?;
+    }
+    Ok(Answer::Changed(replaced))
+}
+
 pub(super) fn delete(db: &Db, plane: PlaneId, kind: DocumentKind, id: &str) -> Result<Answer> {
     let deleted = db.execute(
         "DELETE FROM documents WHERE plane_id = ? AND kind = ? AND id = ?",

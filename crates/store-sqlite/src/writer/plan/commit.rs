@@ -129,6 +129,9 @@ fn rest(state: &mut State, commit: &Commit) -> CommitOutcome {
         head.crashes = 0;
         entry.changed = true;
     }
+    if commit.rest != Rest::Keep {
+        head.driven_epoch = None;
+    }
     match commit.rest {
         Rest::Keep => return CommitOutcome::Committed { mail_in },
         Rest::Wait { wake_at } => {

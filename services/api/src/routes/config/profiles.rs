@@ -7,7 +7,7 @@ pub(super) mod operations;
 mod port;
 mod reseal;
 
-use ag_store::{Document, DocumentKind, Documents, PutMode, StoreError};
+use ag_store::{Document, DocumentKind, Documents, PutMode, PutOutcome, StoreError};
 use ag_types::{PlaneId, TenantScope, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -118,10 +118,11 @@ fn bare_id(text: &str) -> &str {
     text.strip_prefix(PREFIX).unwrap_or(text)
 }
 
-/// A connection and the plane whose row it is.
+/// A connection, the plane whose row it is, and the row's text.
 struct Found {
     profile: Profile,
     home: TenantScope,
+    body: String,
 }
 
 /// A connection by id, as a plane sees it.
@@ -132,13 +133,16 @@ async fn find(store: &dyn Documents, scope: &TenantScope, id: &str) -> Result<Op
     let root = (scope.plane != PlaneId::ROOT).then(TenantScope::root);
     for home in std::iter::once(scope).chain(root.as_ref()) {
         let document = store.document(home, DocumentKind::EndpointProfile, id).await?;
-        let profile = document.as_ref().and_then(read);
-        let seen = |profile: &Profile| home.plane == scope.plane || profile.scope == ProfileScope::Gateway;
-        if let Some(profile) = profile.filter(seen) {
-            return Ok(Some(Found {
-                profile,
+        let found = document.and_then(|document| {
+            Some(Found {
+                profile: read(&document)?,
                 home: home.clone(),
-            }));
+                body: document.body,
+            })
+        });
+        let seen = |found: &Found| home.plane == scope.plane || found.profile.scope == ProfileScope::Gateway;
+        if let Some(found) = found.filter(seen) {
+            return Ok(Some(found));
         }
     }
     Ok(None)
@@ -186,16 +190,89 @@ pub(in crate::routes) async fn named(ctx: &CallContext, provider: &str) -> ApiRe
     Ok(found.map(|found| found.profile).filter(|profile| profile.enabled))
 }
 
-async fn put(ctx: &CallContext, home: &TenantScope, profile: &Profile, now: Timestamp) -> ApiResult<()> {
+/// The row of a connection.
+fn row(profile: &Profile, now: Timestamp) -> ApiResult<Document> {
     let body =
         serde_json::to_string(profile).map_err(|error| crate::ApiError::internal("connection", &error))?;
-    let document = Document {
+    Ok(Document {
         id: profile.id.clone(),
         body,
         updated_at: now,
-    };
-    ctx.store()
-        .put_document(home, DocumentKind::EndpointProfile, document, PutMode::Upsert)
-        .await?;
-    Ok(())
+    })
+}
+
+/// Writes a row in place of the text that was `read` there; `None`: there was no connection. False if it changed
+/// meanwhile: what was made of it could undo that, a newly sealed key above all.
+async fn put_over(
+    store: &dyn Documents,
+    home: &TenantScope,
+    read_body: Option<&str>,
+    document: Document,
+) -> Result<bool, StoreError> {
+    const KIND: DocumentKind = DocumentKind::EndpointProfile;
+    if let Some(body) = read_body {
+        return store.replace_unchanged(home, KIND, body, document).await;
+    }
+    let put = store.put_document(home, KIND, document.clone(), PutMode::Create);
+    if let PutOutcome::Written { .. } = put.await? {
+        return Ok(true);
+    }
+    match store.document(home, KIND, &document.id).await? {
+        // Nobody can read it, so nothing is lost with it.
+        Some(damaged) if read(&damaged).is_none() => {
+            store.replace_unchanged(home, KIND, &damaged.body, document).await
+        }
+        _ => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ag_store::fake::FakeStore;
+    use ag_types::SystemClock;
+
+    use super::*;
+
+    /// A connection is written only over what its writer has read.
+    #[tokio::test]
+    async fn a_connection_that_changed_meanwhile_is_not_written() {
+        let (kind, scope) = (DocumentKind::EndpointProfile, TenantScope::root());
+        let good = |name: &str| {
+            json!({"id": "c", "display_name": name, "provider_family": "f", "enabled": true, "created_at": "",
+                "updated_at": ""})
+            .to_string()
+        };
+        let (first, second, third) = (good("1"), good("2"), good("3"));
+        for (what, stored, read, written) in [
+            ("a new one", None, None, true),
+            ("one that was made meanwhile", Some(&first), None, false),
+            ("one that nobody can read", Some(&"{".to_owned()), None, true),
+            ("one that is as it was read", Some(&first), Some(&first), true),
+            (
+                "one that was changed meanwhile",
+                Some(&second),
+                Some(&first),
+                false,
+            ),
+            ("one that was deleted meanwhile", None, Some(&first), false),
+        ] {
+            let store = FakeStore::new(Arc::new(SystemClock));
+            let document = |body: &str| Document {
+                id: "c".to_owned(),
+                body: body.to_owned(),
+                updated_at: Timestamp::from_micros(0),
+            };
+            if let Some(stored) = stored {
+                let put = store.put_document(&scope, kind, document(stored), PutMode::Create);
+                put.await.expect("stored");
+            }
+            let put = put_over(&store, &scope, read.map(String::as_str), document(&third));
+            assert_eq!(put.await.expect("put"), written, "{what}");
+            let left = store.document(&scope, kind, "c").await.expect("read");
+            let expected = if written { Some(&third) } else { stored };
+            assert_eq!(left.map(|left| left.body).as_ref(), expected, "{what}");
+        }
+    }
 }

@@ -120,7 +120,7 @@ async fn resolve(
     // Connections bring their own address; another one beside it makes a query for the family with the stored key.
     let provider = match found.filter(|_| request.base_url.is_some()) {
         None => provider,
-        Some(Found { profile, home }) => {
+        Some(Found { profile, home, .. }) => {
             let context = Profile::seal_context(home, &profile.id);
             let stored = || {
                 services

@@ -1,13 +1,13 @@
 //! Listing, storing, changing and deleting connections.
 
-use ag_store::DocumentKind;
+use ag_store::{DocumentKind, PutMode};
 use ag_types::TenantScope;
 use axum::Json;
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Found, Profile, ProfileScope, bare_id, environment, find, put, visible};
+use super::{Found, Profile, ProfileScope, bare_id, environment, find, put_over, row, visible};
 use crate::{
     ApiError, ApiResult, CallContext, Input,
     input::{BodyRule, Reader, Request, boolean, list, string},
@@ -19,6 +19,9 @@ const BAD_URL: &str = "Base URL must be an http(s) URL.";
 const BAD_SCOPE: &str = "Endpoint profile scope must be 'user' or 'gateway'.";
 const NUL_IN_KEY: &str = "API key must not contain NUL characters.";
 const ADMINS_ONLY: &str = "Admin principal required for gateway-scoped endpoint profiles";
+const KEEPS_CHANGING: &str = "The endpoint profile was changed by others at the same time; try again.";
+/// Attempts for a connection that others change at the same time.
+const ATTEMPTS: usize = 5;
 const NOT_FOUND: &str = "Endpoint profile not found";
 /// Plaintext keys never reach the database (architecture D15).
 const NO_ENCRYPTION: &str = "Storing provider keys needs encryption at rest, which is not configured on this gateway. Set the key in the environment of the gateway instead, or store the connection without a key.";
@@ -55,6 +58,7 @@ pub(in crate::routes) struct Saved {
 }
 
 /// Values to store; `None` = not given.
+#[derive(Clone)]
 struct Members {
     display_name: Option<String>,
     description: Option<String>,
@@ -115,10 +119,15 @@ pub(in crate::routes) async fn save_endpoint_profile(
     let id = checked_id(&request.id)?;
     let scope = checked_scope(request.members.scope.as_deref())?.unwrap_or_default();
     let home = home(&ctx, scope);
-    let existing = find(ctx.store(), &home, id)
-        .await?
-        .filter(|found| found.home == home);
-    save(&ctx, id, existing, request.members).await
+    for _ in 0..ATTEMPTS {
+        let existing = find(ctx.store(), &home, id)
+            .await?
+            .filter(|found| found.home == home);
+        if let Some(profile) = save(&ctx, id, existing, request.members.clone()).await? {
+            return saved(&ctx, &profile).await;
+        }
+    }
+    Err(ApiError::conflict(KEEPS_CHANGING))
 }
 
 /// Members to change.
@@ -158,19 +167,33 @@ pub(in crate::routes) async fn update_endpoint_profile(
     Input(request): Input<UpdateProfile>,
 ) -> ApiResult<Json<Saved>> {
     let id = checked_id(&request.profile_id)?;
-    // A disabled connection can be changed too, or nobody could enable it again.
-    let found = find(ctx.store(), ctx.scope(), id)
-        .await?
-        .ok_or_else(|| ApiError::not_found(NOT_FOUND))?;
-    save(&ctx, id, Some(found), request.members).await
+    for _ in 0..ATTEMPTS {
+        // A disabled connection can be changed too, or nobody could enable it again.
+        let found = find(ctx.store(), ctx.scope(), id)
+            .await?
+            .ok_or_else(|| ApiError::not_found(NOT_FOUND))?;
+        if let Some(profile) = save(&ctx, id, Some(found), request.members.clone()).await? {
+            return saved(&ctx, &profile).await;
+        }
+    }
+    Err(ApiError::conflict(KEEPS_CHANGING))
 }
 
+async fn saved(ctx: &CallContext, profile: &Profile) -> ApiResult<Json<Saved>> {
+    Ok(Json(Saved {
+        ok: true,
+        profile: profile.public(),
+        profiles: all(ctx).await?,
+    }))
+}
+
+/// The connection as it is now, or `None` where the one that was read has changed meanwhile and nothing was written.
 async fn save(
     ctx: &CallContext,
     id: &str,
     existing: Option<Found>,
     members: Members,
-) -> ApiResult<Json<Saved>> {
+) -> ApiResult<Option<Profile>> {
     let before = existing.as_ref().map(|found| found.profile.clone());
     let scope = checked_scope(members.scope.as_deref())?;
     let scope = scope
@@ -231,17 +254,22 @@ async fn save(
     } else if let Some(key) = members.api_key {
         store_key(ctx, &mut profile, &home, &key)?;
     }
-    put(ctx, &home, &profile, ctx.now()).await?;
+    let row = row(&profile, ctx.now())?;
+    let store = ctx.store();
     if let Some(moved) = moved {
-        ctx.store()
+        store
+            .put_document(&home, DocumentKind::EndpointProfile, row, PutMode::Upsert)
+            .await?;
+        store
             .delete_document(&moved.home, DocumentKind::EndpointProfile, id)
             .await?;
+    } else {
+        let read = existing.as_ref().map(|found| found.body.as_str());
+        if !put_over(store, &home, read, row).await? {
+            return Ok(None);
+        }
     }
-    Ok(Json(Saved {
-        ok: true,
-        profile: profile.public(),
-        profiles: all(ctx).await?,
-    }))
+    Ok(Some(profile))
 }
 
 fn store_key(

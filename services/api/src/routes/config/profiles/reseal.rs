@@ -1,6 +1,6 @@
 //! After a rotation: what older keys have sealed is sealed with the newest one, so that the old ones can go.
 
-use ag_store::{Document, DocumentKind, PutMode, Store, StoreError};
+use ag_store::{Document, DocumentKind, Store, StoreError};
 use ag_types::{SystemScope, TenantScope};
 
 use super::Profile;
@@ -89,19 +89,20 @@ async fn reseal(
             return Ok(Outcome::Moved);
         }
         let body = serde_json::to_string(&profile).unwrap_or_default();
-        // A key that somebody has saved meanwhile must not be undone.
-        let now = store
-            .document(plane, DocumentKind::EndpointProfile, &document.id)
-            .await?;
-        match now {
+        let resealed = Document {
+            body,
+            ..document.clone()
+        };
+        // What somebody has saved meanwhile must not be undone.
+        let kind = DocumentKind::EndpointProfile;
+        if store
+            .replace_unchanged(plane, kind, &document.body, resealed)
+            .await?
+        {
+            return Ok(Outcome::Moved);
+        }
+        match store.document(plane, kind, &document.id).await? {
             None => return Ok(Outcome::NoSecret),
-            Some(now) if now.body == document.body => {
-                let put = Document { body, ..now };
-                store
-                    .put_document(plane, DocumentKind::EndpointProfile, put, PutMode::Replace)
-                    .await?;
-                return Ok(Outcome::Moved);
-            }
             Some(now) => document = now,
         }
     }
@@ -110,11 +111,12 @@ async fn reseal(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
-    use ag_auth::KeyRing;
-    use ag_store::{Documents as _, Planes as _, fake::FakeStore};
+    use ag_auth::{KeyRing, SecretBoxError};
+    use ag_store::{Documents as _, Planes as _, PutMode, fake::FakeStore};
     use ag_types::{PlaneKey, SystemClock, Timestamp};
+    use futures::FutureExt as _;
     use secrecy::{ExposeSecret as _, SecretString};
     use serde_json::{Value, json};
 
@@ -147,6 +149,79 @@ mod tests {
             serde_json::from_str(&found.body).expect("document"),
             found.updated_at,
         )
+    }
+
+    /// A ring beside which somebody else saves a connection, always between its reading and its writing.
+    struct Beside<'a> {
+        ring: KeyRing,
+        store: &'a FakeStore,
+        /// What the others save, the last one first.
+        saves: Mutex<Vec<Option<String>>>,
+    }
+
+    impl SecretBox for Beside<'_> {
+        fn seal(&self, secret: &SecretString, context: &str) -> Result<String, SecretBoxError> {
+            let save = self.saves.lock().expect("no panic meanwhile").pop();
+            if let Some(sealed) = save {
+                let saved = put(self.store, &TenantScope::root(), "one", sealed).now_or_never();
+                saved.expect("the fake never waits");
+            }
+            self.ring.seal(secret, context)
+        }
+        fn open(&self, sealed: &str, context: &str) -> Result<SecretString, SecretBoxError> {
+            self.ring.open(sealed, context)
+        }
+        fn is_current(&self, sealed: &str) -> bool {
+            self.ring.is_current(sealed)
+        }
+    }
+
+    /// Whatever is saved while a secret moves is what stays, sealed with the newest key.
+    #[tokio::test]
+    async fn what_is_saved_meanwhile_is_not_undone() {
+        let (root, both) = (TenantScope::root(), || ring(&["b", "a"]));
+        let context = Profile::seal_context(&root, "one");
+        let sealed = |ring: KeyRing, secret: &str| Some(ring.seal(&secret.into(), &context).expect("sealed"));
+        let by_old = |secret: &str| sealed(ring(&["a"]), secret);
+        let always: Vec<_> = (0..ATTEMPTS).map(|n| by_old(&format!("sk-{n}"))).collect();
+        let one = |moved, current| Resealed {
+            moved,
+            current,
+            ..Resealed::default()
+        };
+        let given_up = Resealed {
+            failed: vec![(
+                "default/default: one".to_owned(),
+                "the connection keeps changing".to_owned(),
+            )],
+            ..Resealed::default()
+        };
+        for (what, saves, expected, secret) in [
+            ("a new key", vec![by_old("sk-new")], one(1, 0), "sk-new"),
+            (
+                "another run of this",
+                vec![sealed(both(), "sk-1")],
+                one(0, 1),
+                "sk-1",
+            ),
+            ("no key", vec![None], one(0, 0), ""),
+            ("one after the other", always, given_up, "sk-0"),
+        ] {
+            let store = FakeStore::new(Arc::new(SystemClock));
+            put(&store, &root, "one", by_old("sk-1")).await;
+            let beside = Beside {
+                ring: both(),
+                store: &store,
+                saves: Mutex::new(saves),
+            };
+            let done = reseal_secrets(&store, &beside, false, |_, _| {}).await;
+            assert_eq!(done.expect("done"), expected, "{what}");
+            let (body, _) = stored(&store, &root, "one").await;
+            let left = body["sealed_api_key"].as_str();
+            let left = left.map(|sealed| both().open(sealed, &context).expect("opens"));
+            let left = left.as_ref().map_or("", |left| left.expose_secret());
+            assert_eq!(left, secret, "{what}");
+        }
     }
 
     #[tokio::test]

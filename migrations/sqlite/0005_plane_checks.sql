@@ -1,1 +1,0 @@
--- The checks of planes that Postgres makes by queries are a look-up in a page at hand here, and stay.
