@@ -167,7 +167,7 @@ async fn shard(
     };
     let scratch = tempfile::tempdir()?;
     let report_path = scratch.path().join("report.json");
-    let level = std::env::var("AG_E2E_LEVEL").unwrap_or_else(|_| "ledger".to_owned());
+    let level = std::env::var("AG_E2E_LEVEL").unwrap_or_else(|_| "full".to_owned());
     let output = Command::new("python3")
         .arg(binary::vectors().join("run_vectors.py"))
         .args(["check", "--configure", "--retries", "0", "--level", &level])

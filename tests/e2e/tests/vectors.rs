@@ -1,6 +1,6 @@
 //! Same answers as recorded, see `vectors/README.md`.
 //!
-//! `AG_E2E_FILTER=loop` runs part of the set, `AG_E2E_LEVEL=full` compares more, `AG_E2E_SHARDS` sets the number of
+//! `AG_E2E_FILTER=loop` runs part of the set, `AG_E2E_LEVEL=ledger` compares less, `AG_E2E_SHARDS` sets the number of
 //! gateways that work in parallel.
 
 use ag_e2e::vectors::{Target, check};
