@@ -153,7 +153,7 @@ impl Writer {
 }
 
 /// Takes what is queued. While that brings something, whoever is about to queue more gets the processor first: where all
-/// cores are busy, a transaction is shared by more callers, and where one is idle it costs a system call and no time.
+/// cores are busy, a transaction is shared by more callers, and where one is idle it costs a few system calls.
 fn gather(queue: &mut mpsc::Receiver<Job>, waiting: &mut VecDeque<Job>) {
     for _ in 0..YIELDS {
         let before = waiting.len();

@@ -40,7 +40,7 @@ use storm::Storm;
 
 use std::time::Duration;
 
-use crate::report::Report;
+use crate::report::{Report, seconds};
 
 /// Everything that can go on does so within this time after the last fault is over.
 pub const RECOVERY: Duration = Duration::from_secs(20);
@@ -67,8 +67,4 @@ impl Verdicts {
         anyhow::ensure!(self.failed.is_empty(), "{}", self.failed.join("\n"));
         Ok(())
     }
-}
-
-fn seconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e3).round() / 1e3
 }

@@ -21,7 +21,7 @@ use crate::{
         INVARIANTS, check, flows, tend,
         workload::{self, Workload},
     },
-    report::Report,
+    report::{Report, seconds},
 };
 
 /// Size of a scenario.
@@ -125,16 +125,5 @@ fn spawn_workers(
     rng: &mut StdRng,
 ) -> JoinSet<()> {
     workload.begin();
-    let mut workers = JoinSet::new();
-    let journal = upstream.journal_path();
-    for _ in 0..WORKERS {
-        let (api, workload, journal) = (gateway.api(), Arc::clone(workload), journal.clone());
-        let rng = StdRng::seed_from_u64(rng.random());
-        workers.spawn(async move { tend::work(&workload, &[api], &journal, rng).await });
-    }
-    workers
-}
-
-fn seconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e3).round() / 1e3
+    tend::workers(WORKERS, workload, &[gateway.api()], upstream, rng)
 }

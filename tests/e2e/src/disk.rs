@@ -7,9 +7,8 @@ use std::{
 
 use ag_testkit::{Node, SmallDisk};
 use anyhow::{Context as _, Result, ensure};
-use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::json;
-use tokio::task::JoinSet;
 
 use crate::{
     Api, FakeUpstream, Gateway, Options,
@@ -18,7 +17,7 @@ use crate::{
         INVARIANTS, check, flows, tend,
         workload::{self, Workload},
     },
-    report::Report,
+    report::{Report, seconds},
 };
 
 /// Size of the disk: the data directory of an embedded gateway.
@@ -145,12 +144,13 @@ pub async fn embedded(full_for: Duration, seed: u64) -> Result<Report> {
     }));
     let mut rng = StdRng::seed_from_u64(seed);
     workload.begin();
-    let mut workers = JoinSet::new();
-    for _ in 0..WORKERS {
-        let (api, workload, journal) = (api.clone(), workload.clone(), upstream.journal_path());
-        let rng = StdRng::seed_from_u64(rng.random());
-        workers.spawn(async move { tend::work(&workload, &[api], &journal, rng).await });
-    }
+    let workers = tend::workers(
+        WORKERS,
+        &workload,
+        std::slice::from_ref(&api),
+        &upstream,
+        &mut rng,
+    );
     tokio::time::sleep(AROUND).await;
     report.figure("filled_kib", disk.fill()? / 1_024);
     report.fault();
@@ -162,16 +162,12 @@ pub async fn embedded(full_for: Duration, seed: u64) -> Result<Report> {
     ended_run(&api)
         .await
         .context("a run after there was room again")?;
-    report.bar(
-        "first_run_s",
-        (freed.elapsed().as_secs_f64() * 1e3).round() / 1e3,
-        RECOVERY.as_secs_f64(),
-    );
+    report.bar("first_run_s", seconds(freed.elapsed()), RECOVERY.as_secs_f64());
     tokio::time::sleep(AROUND).await;
     workload.halt();
     workers.join_all().await;
     tend::until_all_ended(&workload, &nodes, &upstream, RECOVERY).await;
-    report.figure("recovery_s", (freed.elapsed().as_secs_f64() * 1e3).round() / 1e3);
+    report.figure("recovery_s", seconds(freed.elapsed()));
     check::everything(&workload, &nodes, &upstream, &golden, &mut report).await?;
     // A process that ends orderly has nothing left to say about it.
     let status = gateway.terminate().await?;

@@ -14,7 +14,6 @@ use std::{
 use ag_testkit::EndedEarly;
 use anyhow::{Context as _, Result, ensure};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use tokio::task::JoinSet;
 
 use crate::{
     FakeUpstream, Gateway, Options,
@@ -23,7 +22,7 @@ use crate::{
         INVARIANTS, check, flows, tend,
         workload::{self, Workload},
     },
-    report::Report,
+    report::{Report, seconds},
 };
 use schedules::Schedules;
 
@@ -152,10 +151,7 @@ pub async fn run(hits: Hits, seed: u64) -> Result<Report> {
     schedules
         .until_all_ended(&nodes[0], recovery, &mut report)
         .await?;
-    report.figure(
-        "recovery_s",
-        (restarted.elapsed().as_secs_f64() * 1e3).round() / 1e3,
-    );
+    report.figure("recovery_s", seconds(restarted.elapsed()));
     check::everything(&workload, &nodes, &upstream, &golden, &mut report).await?;
     report.figure("points", POINTS.len() + 1);
     report.figure("deaths", deaths);
@@ -213,13 +209,7 @@ async fn one_life(
         Err(error) => return Err(error),
     }
     workload.begin();
-    let mut clients = JoinSet::new();
-    let journal = upstream.journal_path();
-    for _ in 0..WORKERS {
-        let (api, workload, journal) = (gateway.api(), Arc::clone(workload), journal.clone());
-        let rng = StdRng::seed_from_u64(rng.random());
-        clients.spawn(async move { tend::work(&workload, &[api], &journal, rng).await });
-    }
+    let mut clients = tend::workers(WORKERS, workload, &[gateway.api()], upstream, rng);
     let (api, schedules) = (gateway.api(), Arc::clone(schedules));
     clients.spawn(async move { schedules.start_some(&api).await });
     let ended = gateway.ended(LIFE).await;

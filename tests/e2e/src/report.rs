@@ -4,6 +4,16 @@ use std::{collections::BTreeMap, process::Command, time::Duration};
 
 use serde_json::{Map, Value, json};
 
+/// A figure with three decimals; more would be noise.
+pub(crate) fn rounded(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
+}
+
+/// Such a figure of a time.
+pub(crate) fn seconds(time: Duration) -> f64 {
+    rounded(time.as_secs_f64())
+}
+
 /// The result of one scenario of the fault matrix.
 #[derive(Debug, Default)]
 pub struct Report {

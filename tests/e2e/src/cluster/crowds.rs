@@ -6,7 +6,11 @@ use anyhow::{Context as _, Result, ensure};
 use futures::{StreamExt as _, stream};
 use serde_json::json;
 
-use crate::{delivery, process, report::Report, until};
+use crate::{
+    delivery, process,
+    report::{Report, rounded},
+    until,
+};
 
 use super::{Field, rest, seconds, wakes};
 
@@ -81,7 +85,7 @@ pub async fn crowd(field: &mut Field, idle: usize, active: usize) -> Result<Repo
     tokio::time::sleep(if idle < MANY { IDLE } else { IDLE_LONG }).await;
     let share = (used()? - then).as_secs_f64() / watched.elapsed().as_secs_f64();
     let bar = if cfg!(debug_assertions) { 0.5 } else { 0.05 };
-    report.bar("idle_cores", (share * 1e3).round() / 1e3, bar);
+    report.bar("idle_cores", rounded(share), bar);
 
     let written = wakes::start_many(field, "talk", &json!({}), WRITTEN).await?;
     match delivery::follow(&nodes, &written, active, LIMIT).await {

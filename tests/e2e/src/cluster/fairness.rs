@@ -6,7 +6,10 @@ use anyhow::{Context as _, Result, ensure};
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
-use crate::{report::Report, until};
+use crate::{
+    report::{Report, rounded},
+    until,
+};
 
 use super::{Field, nest, rest, seconds, wakes};
 
@@ -107,10 +110,14 @@ pub async fn starvation(field: &mut Field, runs: usize) -> Result<Report> {
         .fold(0.0, f64::max);
     report.load("runs", runs);
     report.load("turns_per_s", (counts.iter().sum::<f64>() / window).round());
-    report.figure("turns_each_mean", round(mean));
-    report.figure("turn_of_everybody_s", round(fair));
-    report.bar("longest_wait_s", round(longest), round(TURNS * fair + PAUSE_S));
-    report.bar("unfairness", round(1.0 - jain(&counts)), 0.1);
+    report.figure("turns_each_mean", rounded(mean));
+    report.figure("turn_of_everybody_s", rounded(fair));
+    report.bar(
+        "longest_wait_s",
+        rounded(longest),
+        rounded(TURNS * fair + PAUSE_S),
+    );
+    report.bar("unfairness", rounded(1.0 - jain(&counts)), 0.1);
 
     let mut waits = Vec::new();
     for row in field.cluster.texts(ARRIVED).await? {
@@ -124,11 +131,11 @@ pub async fn starvation(field: &mut Field, runs: usize) -> Result<Report> {
     );
     waits.sort_by(f64::total_cmp);
     report.figure("arrivals", arrivals);
-    report.figure("arrival_done_s_p50", round(waits[waits.len() / 2]));
+    report.figure("arrival_done_s_p50", rounded(waits[waits.len() / 2]));
     report.bar(
         "arrival_done_s_max",
-        round(waits[waits.len() - 1]),
-        round(TURNS * fair + PAUSE_S),
+        rounded(waits[waits.len() - 1]),
+        rounded(TURNS * fair + PAUSE_S),
     );
     for other in &mut field.cluster.runners[1..] {
         other.start().await?;
@@ -181,10 +188,6 @@ fn jain(shares: &[f64]) -> f64 {
         return 1.0;
     }
     sum * sum / (shares.len() as f64 * squares)
-}
-
-fn round(number: f64) -> f64 {
-    (number * 1e3).round() / 1e3
 }
 
 #[cfg(test)]

@@ -13,7 +13,10 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::{Api, report::Report};
+use crate::{
+    Api,
+    report::{Report, rounded},
+};
 
 use super::{Field, field::metrics, nest, rest, seconds};
 
@@ -54,7 +57,7 @@ pub async fn held_snapshot(field: &mut Field, each: Duration) -> Result<Report> 
     let drop = 1.0 - held.runs_per_s / free.runs_per_s;
     // A fifth where nobody else wants the machine.
     let bar = if cfg!(debug_assertions) { 0.6 } else { 0.2 };
-    report.bar("throughput_drop", round(drop), bar);
+    report.bar("throughput_drop", rounded(drop), bar);
     report.figure("claim_s_p99_free", free.claim_s);
     report.bar("claim_s_p99_held", held.claim_s, 1.0);
     for (table, count) in &dead {
@@ -167,10 +170,6 @@ async fn dead(field: &Field) -> Result<BTreeMap<String, i64>> {
     rows.iter()
         .map(|row| split(row).with_context(|| format!("not a count: {row}")))
         .collect()
-}
-
-fn round(number: f64) -> f64 {
-    (number * 1e3).round() / 1e3
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ impl Storm {
         }));
         let mut rng = StdRng::seed_from_u64(field.seed);
         workload.begin();
-        let workers = workers(field, &nodes, &workload, &mut rng);
+        let workers = tend::workers(WORKERS, &workload, &nodes, &field.upstream, &mut rng);
         let readers = readers(&nodes, &workload, &mut rng);
 
         tokio::time::sleep(AROUND).await;
@@ -158,17 +158,6 @@ impl Storm {
         }
         Ok(report)
     }
-}
-
-fn workers(field: &Field, nodes: &[Api], workload: &Arc<Workload>, rng: &mut StdRng) -> JoinSet<()> {
-    let mut workers = JoinSet::new();
-    let journal = field.upstream.journal_path();
-    for _ in 0..WORKERS {
-        let (nodes, workload, journal) = (nodes.to_vec(), workload.clone(), journal.clone());
-        let rng = StdRng::seed_from_u64(rng.random());
-        workers.spawn(async move { tend::work(&workload, &nodes, &journal, rng).await });
-    }
-    workers
 }
 
 /// What a reader received of a run, or what was wrong with it.

@@ -7,7 +7,13 @@ use anyhow::{Context as _, Result, ensure};
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
-use crate::{Api, client::Refused, points::FAILPOINTS, report::Report, until};
+use crate::{
+    Api,
+    client::Refused,
+    points::FAILPOINTS,
+    report::{Report, rounded},
+    until,
+};
 
 use super::{Field, RECOVERY, nest, points, rest, seconds};
 
@@ -174,7 +180,8 @@ pub async fn timer_burst(field: &mut Field, timers: usize, lead: Duration) -> Re
     late.sort_by(f64::total_cmp);
     let of = |share: f64| {
         late.get((late.len() as f64 * share) as usize)
-            .map(|s| (s * 1e3).round() / 1e3)
+            .copied()
+            .map(rounded)
     };
     report.figure("timers", timers);
     report.figure("lateness_s_p50", of(0.5));

@@ -4,7 +4,11 @@ use anyhow::Result;
 use futures::StreamExt as _;
 use serde_json::Value;
 
-use crate::{Api, FakeUpstream, Reply, report::Report, upstream::Call};
+use crate::{
+    Api, FakeUpstream, Reply,
+    report::{Report, rounded},
+    upstream::Call,
+};
 
 use super::{
     flows::{self, CALLS, Golden, Kind},
@@ -78,7 +82,7 @@ pub(crate) async fn everything(
     let ratio = totals.executed as f64 / (totals.recorded.max(1)) as f64;
     report.bar(
         "effects_executed_per_recorded",
-        (ratio * 1e3).round() / 1e3,
+        rounded(ratio),
         (1 + faults) as f64,
     );
     Ok(())

@@ -2,12 +2,14 @@
 
 use std::{
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::Result;
-use rand::{RngExt as _, rngs::StdRng};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::{Api, FakeUpstream, client::Refused, upstream::Call};
 
@@ -16,8 +18,26 @@ use super::{
     workload::{self, Task, Workload},
 };
 
+/// So many workers, each with a generator of its own, seeded from one.
+pub(crate) fn workers(
+    count: usize,
+    workload: &Arc<Workload>,
+    nodes: &[Api],
+    upstream: &FakeUpstream,
+    rng: &mut StdRng,
+) -> JoinSet<()> {
+    let mut workers = JoinSet::new();
+    let journal = upstream.journal_path();
+    for _ in 0..count {
+        let (workload, nodes, journal) = (Arc::clone(workload), nodes.to_vec(), journal.clone());
+        let rng = StdRng::seed_from_u64(rng.random());
+        workers.spawn(async move { work(&workload, &nodes, &journal, rng).await });
+    }
+    workers
+}
+
 /// One worker's life until the workload is halted. Broken connections are those of a dying server and mean nothing.
-pub(crate) async fn work(workload: &Workload, nodes: &[Api], journal: &Path, mut rng: StdRng) {
+async fn work(workload: &Workload, nodes: &[Api], journal: &Path, mut rng: StdRng) {
     while !workload.is_down() {
         let api = &nodes[rng.random_range(0..nodes.len())];
         match workload.next(&mut rng) {
