@@ -29,6 +29,9 @@ use crate::{
     workflows::Found,
 };
 
+/// A call that took longer is followed by a look into the mailbox. What was posted during a shorter one may as well have
+/// come after it: the answer of the next commit tells.
+const NOTICEABLE: Duration = Duration::from_millis(25);
 /// Crashes of its holders after which a run is parked (architecture D20).
 const MAX_CRASHES: i16 = 3;
 
@@ -319,6 +322,7 @@ impl Deps {
             "step.before_effect",
             &[request.open.kind.as_str(), &*held.tick.run.head.workflow_id],
         );
+        let since = Instant::now();
         let answer = match self.effects.get(request.open.kind) {
             None => Answer::failed(format!(
                 "No effect handler registered for {}",
@@ -351,7 +355,7 @@ impl Deps {
         if outside {
             // Time spent outside is nobody else's waiting time.
             budget.restart();
-            if !held.tick.run.status.is_terminal() {
+            if !held.tick.run.status.is_terminal() && since.elapsed() >= NOTICEABLE {
                 // What was posted during the call applies at its end, before the next step (kernel spec §4.1).
                 self.drain_mail(held).await?;
             }

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, broadcast, mpsc};
 use crate::{Bell, Control, FeedItem, FeedSubscription, Hint, RunFeed, WakeUps};
 
 /// Items buffered per run for slow streams; a stream that falls behind reads the database.
-const FEED_BUFFER: usize = 256;
+const FEED_BUFFER: usize = 64;
 /// Hints kept per pool; beyond that runners are told to look for candidates.
 const MAX_HINTS: usize = 65_536;
 

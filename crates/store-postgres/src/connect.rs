@@ -1,28 +1,20 @@
 //! Options, and why a database is refused.
 
-use std::{
-    fmt,
-    str::FromStr as _,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, str::FromStr as _, sync::Arc, time::Duration};
 
 use ag_store::StoreError;
 use ag_types::Clock;
-use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{
-    ConnectOptions as _, Connection as _, PgPool,
+    ConnectOptions as _, Connection as _,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
 use crate::{
+    connections::{Connections, LastLoss},
     error::read_error,
     migrate::{self, check_schema},
 };
-
-/// A connection that rested longer than this is tried before it is used.
-const TRUSTED_IDLE: Duration = Duration::from_secs(5);
 
 /// Prepared statements per connection.
 const STATEMENTS: usize = 128;
@@ -145,31 +137,17 @@ pub(crate) fn connect_options(url: &SecretString) -> Result<PgConnectOptions, Op
         .disable_statement_logging())
 }
 
-/// When a connection was lost last: those that have rested since then are tried before they are used.
-#[derive(Debug, Default)]
-pub(crate) struct LastLoss(Mutex<Option<Instant>>);
-
-impl LastLoss {
-    pub(crate) fn note(&self) {
-        *self.0.lock() = Some(Instant::now());
-    }
-
-    fn trusts(&self, idle_for: Duration) -> bool {
-        let since = self.0.lock().map(|lost| lost.elapsed());
-        idle_for <= TRUSTED_IDLE && since.is_none_or(|since| idle_for < since)
-    }
-}
-
-/// A pool on a database whose schema is this program's.
+/// A database whose schema is this program's.
 pub(crate) struct Opened {
-    pub(crate) pool: PgPool,
+    pub(crate) connections: Connections,
     /// Whether statements may be prepared under names that outlive a transaction.
     pub(crate) prepares: bool,
     /// Whether row-level security shows the user one plane at a time.
     pub(crate) bound: bool,
 }
 
-pub(crate) async fn open(options: &PostgresOptions, last_loss: Arc<LastLoss>) -> Result<Opened, OpenError> {
+pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError> {
+    let last_loss = Arc::new(LastLoss::default());
     let mut connect = connect_options(&options.url)?;
     let prepares = prepares(&connect);
     connect = connect.statement_cache_capacity(if prepares { STATEMENTS } else { 0 });
@@ -185,24 +163,28 @@ pub(crate) async fn open(options: &PostgresOptions, last_loss: Arc<LastLoss>) ->
         .max_connections(options.max_connections.max(6))
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
-        .before_acquire(move |conn, meta| {
-            let trusted = last_loss.trusts(meta.idle_for);
-            Box::pin(async move {
-                if !trusted {
-                    conn.ping().await?;
-                }
-                Ok(true)
-            })
+        .before_acquire({
+            let last_loss = last_loss.clone();
+            move |conn, meta| {
+                let trusted = last_loss.trusts(meta.idle_for);
+                Box::pin(async move {
+                    if !trusted {
+                        conn.ping().await?;
+                    }
+                    Ok(true)
+                })
+            }
         })
         .connect_with(connect)
         .await
         .map_err(read_error)?;
-    let mut conn = pool.acquire().await.map_err(read_error)?;
+    let connections = Connections::new(pool, last_loss);
+    let mut conn = connections.lend().await?;
     check_schema(&mut conn).await?;
     let bound = migrate::ask(&mut conn, BOUND).await?;
-    drop(conn);
+    conn.rest();
     Ok(Opened {
-        pool,
+        connections,
         prepares,
         bound,
     })

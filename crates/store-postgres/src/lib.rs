@@ -12,9 +12,11 @@
 
 mod arrays;
 mod connect;
+mod connections;
 mod error;
 mod migrate;
 mod ports;
+mod reader;
 mod rows;
 mod stamp;
 mod store;

@@ -140,9 +140,6 @@ impl<'r> Cursor<'r> {
         let text = self.text()?;
         MailKind::parse(text).ok_or_else(|| corrupt("mail kind", text))
     }
-    pub(crate) fn skip(&mut self, columns: usize) {
-        self.at += columns;
-    }
 }
 
 /// Identity of a run: `run_id, workflow_id, actor_id, session_id, parent_run_id, created_at`.

@@ -1,31 +1,35 @@
-//! The store: the pool, the writers, and the planes seen so far.
+//! The store: its connections, the writers, and the planes seen so far.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ag_store::{Result, StoreError};
 use ag_types::{Clock, PlaneId, PlaneKey, TenantScope, Timestamp};
 use futures::TryStreamExt as _;
 use parking_lot::RwLock;
 use sqlx::{
-    AssertSqlSafe, Connection as _, Either, Executor as _, PgConnection, PgPool, Postgres, Row as _,
-    Transaction, pool::PoolConnection, postgres::PgRow,
+    AssertSqlSafe, Connection as _, Either, Executor as _, PgConnection, Postgres, Row as _, Transaction,
+    postgres::PgRow,
 };
 
 use crate::{
     arrays::Statement,
-    connect::{LastLoss, OpenError, Opened, PostgresOptions, Role, open},
+    connect::{OpenError, Opened, PostgresOptions, Role, open},
+    connections::{Connections, Lent},
     error::{Fate, fate, read_error, write_error},
+    reader::Pages,
     stamp::Stamp,
     writer::{Batcher, Claims, Commits, Posts, Starts},
 };
 
+/// A server that has not answered a read by then is taken for lost; above the statement timeout that a migration sets.
+const READ_DEADLINE: Duration = Duration::from_secs(15);
+
 /// What calls and writers share.
 #[derive(Clone)]
 pub(crate) struct Database {
-    pub(crate) pool: PgPool,
+    pub(crate) connections: Connections,
     prepares: bool,
     clock: Option<Arc<dyn Clock>>,
-    last_loss: Arc<LastLoss>,
 }
 
 impl Database {
@@ -35,31 +39,50 @@ impl Database {
     }
 
     /// A connection for one statement or transaction.
-    pub(crate) async fn conn(&self) -> Result<PoolConnection<Postgres>> {
-        self.pool.acquire().await.map_err(read_error)
+    pub(crate) async fn conn(&self) -> Result<Lent> {
+        self.connections.lend().await
     }
 
     /// Rows of a statement that only reads.
     pub(crate) async fn read(&self, query: Statement<'_>) -> Result<Vec<PgRow>> {
         let mut conn = self.conn().await?;
-        let done = self.execute(&mut conn, None, query).await;
-        done.map(|done| done.rows)
-            .map_err(|error| self.read_failed(error))
+        match tokio::time::timeout(READ_DEADLINE, self.execute(&mut conn, None, query)).await {
+            Ok(Ok(done)) => {
+                conn.rest();
+                Ok(done.rows)
+            }
+            Ok(Err(error)) => Err(self.read_failed(error)),
+            Err(_) => {
+                // Whatever the statement waits for, its connection is of no use.
+                conn.cut();
+                self.connections.note_loss();
+                Err(StoreError::Unavailable(
+                    "the database did not answer in time".to_owned(),
+                ))
+            }
+        }
     }
 
     /// Writes with one statement that names its planes; for the engine only.
     pub(crate) async fn write(&self, query: Statement<'_>) -> Result<Done> {
-        let mut conn = self.conn().await?;
-        let done = self.execute(&mut conn, None, query).await;
+        let done = self.once(None, query).await?;
         done.map_err(|error| self.write_failed(error))
     }
 
     /// Writes rows of one plane with one statement, in a transaction that sets the plane first: in which order a
     /// statement that did so itself would look at its policies is the planner's choice.
     pub(crate) async fn write_in(&self, scope: &TenantScope, query: Statement<'_>) -> Result<Done> {
-        let mut conn = self.conn().await?;
-        let done = self.execute(&mut conn, Some(scope.plane), query).await;
+        let done = self.once(Some(scope.plane), query).await?;
         done.map_err(|error| self.write_failed(error))
+    }
+
+    async fn once(&self, plane: Option<PlaneId>, query: Statement<'_>) -> Result<sqlx::Result<Done>> {
+        let mut conn = self.conn().await?;
+        let done = self.execute(&mut conn, plane, query).await;
+        if done.is_ok() {
+            conn.rest();
+        }
+        Ok(done)
     }
 
     /// Several such statements in one transaction.
@@ -119,7 +142,7 @@ impl Database {
     /// A lost connection makes all others of its time suspect.
     fn note(&self, error: &sqlx::Error) {
         if fate(error) == Fate::Unknown {
-            self.last_loss.note();
+            self.connections.note_loss();
         }
     }
 }
@@ -185,6 +208,7 @@ pub struct PostgresStore {
     pub(crate) claims: Batcher<Claims>,
     pub(crate) commits: Batcher<Commits>,
     pub(crate) posts: Batcher<Posts>,
+    pub(crate) pages: Pages,
 }
 
 impl PostgresStore {
@@ -194,17 +218,15 @@ impl PostgresStore {
     /// [`OpenError::Empty`], [`OpenError::Older`], [`OpenError::Newer`] or [`OpenError::Changed`] when the schema is
     /// not this program's; else what the database says.
     pub async fn connect(options: PostgresOptions) -> Result<Arc<Self>, OpenError> {
-        let last_loss = Arc::new(LastLoss::default());
         let Opened {
-            pool,
+            connections,
             prepares,
             bound,
-        } = open(&options, last_loss.clone()).await?;
+        } = open(&options).await?;
         let database = Database {
-            pool,
+            connections,
             prepares,
             clock: options.clock,
-            last_loss,
         };
         let mut planes = KnownPlanes::default();
         planes.insert(&TenantScope::root());
@@ -215,6 +237,7 @@ impl PostgresStore {
             claims: Batcher::spawn(database.clone()),
             commits: Batcher::spawn(database.clone()),
             posts: Batcher::spawn(database.clone()),
+            pages: Pages::spawn(&database),
             database,
         }))
     }
@@ -238,7 +261,7 @@ impl PostgresStore {
 
     /// Closes all connections once their statements have ended. Later calls answer that the store is unavailable.
     pub async fn close(&self) {
-        self.database.pool.close().await;
+        self.database.connections.close().await;
     }
 
     /// The database's time, by which leases and timers go.

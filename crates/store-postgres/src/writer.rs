@@ -17,11 +17,12 @@ use std::{collections::BTreeMap, time::Duration};
 use ag_store::{Result, StoreError};
 use ag_telemetry::metrics::COMMIT_BATCH;
 use futures::future::join_all;
-use sqlx::{Postgres, pool::PoolConnection, postgres::PgRow};
+use sqlx::postgres::PgRow;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     arrays::Statement,
+    connections::Lent,
     error::{Fate, fate},
     stamp::Stamp,
     store::Database,
@@ -33,10 +34,12 @@ const BATCH: usize = 64;
 const BATCH_BYTES: usize = 1 << 20;
 /// A call larger than this goes alone.
 const ALONE_BYTES: usize = 256 << 10;
+/// How often a batch lets the other tasks of the process go first, as long as that brings more of them along.
+const YIELDS: usize = 4;
 /// Calls that may wait before senders are held back.
 const QUEUE: usize = 4096;
 /// A server that has not answered by then is taken for lost; above every statement timeout.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(15);
 
 /// A kind of hot write.
 pub(crate) trait Kind: Sized + Send + Sync + 'static {
@@ -91,13 +94,13 @@ fn closed() -> StoreError {
     StoreError::Unavailable("the store is closed".to_owned())
 }
 
-/// The connection that a writer keeps between batches: the pool would try each one that comes back.
-type Kept = Option<PoolConnection<Postgres>>;
+/// The connection that a writer keeps between batches.
+type Kept = Option<Lent>;
 
 async fn run<K: Kind>(database: Database, mut jobs: mpsc::Receiver<Queued<K>>) {
     let (mut held, mut kept) = (None, None);
-    // A pool that closes waits for the connection kept here.
-    let closing = database.pool.close_event();
+    // Who closes waits for the connection kept here.
+    let closing = database.connections.closing();
     tokio::pin!(closing);
     loop {
         let first = match held.take() {
@@ -112,22 +115,39 @@ async fn run<K: Kind>(database: Database, mut jobs: mpsc::Receiver<Queued<K>>) {
         };
         let mut bytes = K::weight(&first.job);
         let mut batch = vec![first];
-        while bytes <= ALONE_BYTES || batch.len() > 1 {
-            if batch.len() == BATCH {
+        for turn in 0..=YIELDS {
+            let before = batch.len();
+            held = fill(&mut jobs, &mut batch, &mut bytes);
+            if held.is_some() || is_full(&batch, bytes) || (turn > 0 && batch.len() == before) {
                 break;
             }
-            let Ok(next) = jobs.try_recv() else { break };
-            let weight = K::weight(&next.job);
-            if weight > ALONE_BYTES || bytes + weight > BATCH_BYTES {
-                held = Some(next);
-                break;
-            }
-            bytes += weight;
-            batch.push(next);
+            tokio::task::yield_now().await;
         }
         COMMIT_BATCH.with([]).record(batch.len() as f64);
         write_batch(&database, &mut kept, batch).await;
     }
+}
+
+/// Takes what is queued and fits; the first that does not fit begins the next batch.
+fn fill<K: Kind>(
+    jobs: &mut mpsc::Receiver<Queued<K>>,
+    batch: &mut Vec<Queued<K>>,
+    bytes: &mut usize,
+) -> Option<Queued<K>> {
+    while !is_full(batch, *bytes) {
+        let next = jobs.try_recv().ok()?;
+        let weight = K::weight(&next.job);
+        if weight > ALONE_BYTES || *bytes + weight > BATCH_BYTES {
+            return Some(next);
+        }
+        *bytes += weight;
+        batch.push(next);
+    }
+    None
+}
+
+fn is_full<T>(batch: &[T], bytes: usize) -> bool {
+    batch.len() == BATCH || (batch.len() == 1 && bytes > ALONE_BYTES)
 }
 
 /// Writes the groups of a batch at the same time.
@@ -215,10 +235,11 @@ async fn attempt<K: Kind>(
 ) -> Result<Vec<Result<K::Answer>>, (Fate, StoreError)> {
     let mut conn = match kept.take() {
         Some(conn) => conn,
-        None => database.pool.acquire().await.map_err(|error| {
-            // Whatever it was: our call was not sent.
-            (Fate::NotSent, StoreError::Unavailable(error.to_string()))
-        })?,
+        // Whatever it was: our call was not sent.
+        None => database
+            .conn()
+            .await
+            .map_err(|error| (Fate::NotSent, StoreError::Unavailable(error.to_string())))?,
     };
     let writing = async {
         let statement = K::statement(database.now(), jobs)?;
@@ -243,14 +264,14 @@ async fn attempt<K: Kind>(
         Ok(Err(error)) => {
             let fate = fate(&error);
             match fate {
-                Fate::Unknown => drop(conn.detach()),
+                Fate::Unknown => conn.cut(),
                 Fate::RolledBack | Fate::Conflict | Fate::NotSent => *kept = Some(conn),
             }
             Err((fate, database.write_failed(error)))
         }
         Err(_) => {
             // A statement is still running on it.
-            drop(conn.detach());
+            conn.cut();
             let text = "the database did not answer in time".to_owned();
             Err((Fate::Unknown, StoreError::Ambiguous(text)))
         }

@@ -29,18 +29,51 @@ const QUEUE: usize = 4_096;
 /// Time between two acknowledged wake-ups, and between two attempts to heal.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
+/// Runs that calls at the same time wake with one message. More would be fewer messages still, and all for one runner.
+const TOGETHER: usize = 8;
+
 /// A message on its way.
 #[derive(Debug, Clone)]
-struct Outgoing {
-    subject: String,
-    payload: Bytes,
-    /// Runs it wakes; 0 for a control message, which needs no stream.
-    runs: u64,
-    /// Trace context of whoever rang.
-    trace: Option<Arc<str>>,
+enum Outgoing {
+    Wake(Wake),
+    /// Needs no stream.
+    Control {
+        subject: String,
+        payload: Bytes,
+    },
 }
 
-impl Outgoing {
+#[derive(Debug, Clone)]
+struct Wake {
+    pool: Arc<str>,
+    keys: Vec<RunKey>,
+    /// Trace context of whoever rang.
+    trace: Option<Arc<str>>,
+    /// Most keys that this may grow to.
+    most: usize,
+}
+
+impl Wake {
+    fn runs(&self) -> u64 {
+        self.keys.len() as u64
+    }
+
+    /// Takes the keys of another along, unless each belongs to a trace of its own.
+    fn join(&mut self, other: Self) -> Result<(), Self> {
+        let keys = self.keys.len() + other.keys.len();
+        let fits = keys <= self.most.min(other.most).min(TOGETHER);
+        if fits && self.pool == other.pool && self.trace.is_none() && other.trace.is_none() {
+            self.keys.extend(other.keys);
+            Ok(())
+        } else {
+            Err(other)
+        }
+    }
+
+    fn subject(&self) -> String {
+        wire::wake_subject(&self.pool, &self.keys[0])
+    }
+
     fn headers(&self) -> Option<HeaderMap> {
         let trace = self.trace.as_deref()?;
         let mut headers = HeaderMap::new();
@@ -64,6 +97,7 @@ impl Publisher {
             link,
             epoch,
             outgoing,
+            held: None,
             stream_known: false,
             next_check: Instant::now(),
             check: None,
@@ -81,43 +115,44 @@ impl Publisher {
         trace: Option<Arc<str>>,
     ) -> bool {
         let mut all = true;
-        for keys in runs.chunks(per_message.clamp(1, wire::MAX_KEYS)) {
-            let message = Outgoing {
-                subject: wire::wake_subject(pool, &keys[0]),
-                payload: wire::encode_wake(keys),
-                runs: keys.len() as u64,
+        let pool: Arc<str> = pool.into();
+        let most = per_message.clamp(1, wire::MAX_KEYS);
+        for keys in runs.chunks(most) {
+            all &= self.put(Outgoing::Wake(Wake {
+                pool: pool.clone(),
+                keys: keys.to_vec(),
                 trace: trace.clone(),
-            };
-            all &= self.put(message);
+                most,
+            }));
         }
         all
     }
 
     pub(super) fn control(&self, subject: String, payload: Bytes) {
-        self.put(Outgoing {
-            subject,
-            payload,
-            runs: 0,
-            trace: None,
-        });
+        self.put(Outgoing::Control { subject, payload });
     }
 
     fn put(&self, message: Outgoing) -> bool {
-        let runs = message.runs;
-        let taken = self.queue.try_send(message).is_ok();
-        if !taken {
-            lost(runs);
+        match self.queue.try_send(message) {
+            Ok(()) => true,
+            Err(error) => {
+                if let Outgoing::Wake(wake) = error.into_inner() {
+                    lost(wake.runs());
+                }
+                false
+            }
         }
-        taken
     }
 }
 
-type Check = BoxFuture<'static, (Outgoing, Result<(), PublishError>)>;
+type Check = BoxFuture<'static, (Wake, Result<(), PublishError>)>;
 
 struct Task {
     link: Arc<Link>,
     epoch: watch::Receiver<u64>,
     outgoing: mpsc::Receiver<Outgoing>,
+    /// Taken from the queue and the next to go.
+    held: Option<Outgoing>,
     /// The stream was there since the connection last changed.
     stream_known: bool,
     next_check: Instant,
@@ -133,6 +168,12 @@ impl Task {
                     None => std::future::pending().await,
                 }
             };
+            let next = async {
+                match self.held.take() {
+                    Some(message) => Some(message),
+                    None => self.outgoing.recv().await,
+                }
+            };
             let ailing = self.link.connected() && !self.link.health.publishing();
             tokio::select! {
                 // The stream comes before the messages that need it.
@@ -144,25 +185,45 @@ impl Task {
                         self.heal().await;
                     }
                 }
-                (message, result) = check => {
+                (wake, result) = check => {
                     self.check = None;
-                    self.checked(message, result).await;
+                    self.checked(wake, result).await;
                 }
                 () = tokio::time::sleep_until(self.next_check), if ailing => self.heal().await,
-                message = self.outgoing.recv() => match message {
-                    Some(message) => self.publish(message).await,
+                message = next => match message {
+                    Some(Outgoing::Wake(wake)) => {
+                        let wake = self.gather(wake);
+                        self.publish(wake).await;
+                    }
+                    Some(Outgoing::Control { subject, payload }) => {
+                        if self.link.connected() {
+                            self.send(subject, None, payload, 0).await;
+                        }
+                    }
                     None => return,
                 },
             }
         }
     }
 
-    async fn publish(&mut self, message: Outgoing) {
-        if !self.link.connected() {
-            return lost(message.runs);
+    /// Adds what has been queued behind a wake-up, up to the first message that cannot go along.
+    fn gather(&mut self, mut wake: Wake) -> Wake {
+        while let Ok(next) = self.outgoing.try_recv() {
+            let left = match next {
+                Outgoing::Wake(other) => wake.join(other).err().map(Outgoing::Wake),
+                control @ Outgoing::Control { .. } => Some(control),
+            };
+            if left.is_some() {
+                self.held = left;
+                break;
+            }
         }
-        if message.runs == 0 {
-            return self.send(message).await;
+        wake
+    }
+
+    async fn publish(&mut self, wake: Wake) {
+        if !self.link.connected() {
+            return lost(wake.runs());
         }
         if !self.stream_known {
             // The first message of a connection whose event has not arrived yet.
@@ -170,53 +231,57 @@ impl Task {
                 self.heal().await;
             }
             if !self.stream_known {
-                return lost(message.runs);
+                return lost(wake.runs());
             }
         }
         if self.check.is_none() && Instant::now() >= self.next_check {
             self.next_check = Instant::now() + CHECK_EVERY;
-            WAKEUPS.with(["sent"]).increment(message.runs);
-            self.check = Some(acknowledged(self.link.clone(), message).boxed());
+            WAKEUPS.with(["sent"]).increment(wake.runs());
+            self.check = Some(acknowledged(self.link.clone(), wake).boxed());
             return;
         }
-        self.send(message).await;
+        self.wake(&wake).await;
     }
 
-    async fn send(&mut self, message: Outgoing) {
-        let (client, headers) = (&self.link.client, message.headers());
+    async fn wake(&mut self, wake: &Wake) {
+        let payload = wire::encode_wake(&wake.keys);
+        self.send(wake.subject(), wake.headers(), payload, wake.runs())
+            .await;
+    }
+
+    /// `runs`: how many it wakes.
+    async fn send(&mut self, subject: String, headers: Option<HeaderMap>, payload: Bytes, runs: u64) {
+        let client = &self.link.client;
         let publish = async {
             match headers {
-                Some(headers) => {
-                    let sent = client.publish_with_headers(message.subject, headers, message.payload);
-                    sent.await
-                }
-                None => client.publish(message.subject, message.payload).await,
+                Some(headers) => client.publish_with_headers(subject, headers, payload).await,
+                None => client.publish(subject, payload).await,
             }
         };
         match timeout(REQUEST, publish).await {
-            Ok(Ok(())) => WAKEUPS.with(["sent"]).increment(message.runs),
+            Ok(Ok(())) => WAKEUPS.with(["sent"]).increment(runs),
             Ok(Err(_)) | Err(_) => {
                 self.link.health.set_publishing(false);
-                lost(message.runs);
+                lost(runs);
             }
         }
     }
 
-    async fn checked(&mut self, message: Outgoing, result: Result<(), PublishError>) {
+    async fn checked(&mut self, wake: Wake, result: Result<(), PublishError>) {
         match result {
             Ok(()) => self.link.health.set_publishing(true),
             Err(error) if error.kind() == PublishErrorKind::StreamNotFound => {
                 self.heal().await;
                 self.link.stream_was_missing();
                 match self.stream_known {
-                    true => self.send(message).await,
-                    false => lost(message.runs),
+                    true => self.wake(&wake).await,
+                    false => lost(wake.runs()),
                 }
             }
             Err(error) => {
                 tracing::debug!(%error, "a wake-up was not acknowledged");
                 self.link.health.set_publishing(false);
-                lost(message.runs);
+                lost(wake.runs());
             }
         }
     }
@@ -235,24 +300,69 @@ impl Task {
     }
 }
 
-async fn acknowledged(link: Arc<Link>, message: Outgoing) -> (Outgoing, Result<(), PublishError>) {
-    let sent = message.clone();
+async fn acknowledged(link: Arc<Link>, wake: Wake) -> (Wake, Result<(), PublishError>) {
+    let payload = wire::encode_wake(&wake.keys);
     let result = async {
-        let ack = match sent.headers() {
+        let ack = match wake.headers() {
             Some(headers) => {
                 let publish = link
                     .jetstream
-                    .publish_with_headers(sent.subject, headers, sent.payload);
+                    .publish_with_headers(wake.subject(), headers, payload);
                 publish.await?
             }
-            None => link.jetstream.publish(sent.subject, sent.payload).await?,
+            None => link.jetstream.publish(wake.subject(), payload).await?,
         };
         ack.await.map(drop)
     };
     let result = result.await;
-    (message, result)
+    (wake, result)
 }
 
 fn lost(runs: u64) {
     WAKEUPS.with(["lost"]).increment(runs);
+}
+
+#[cfg(test)]
+mod tests {
+    use ag_types::{PlaneId, RunId};
+
+    use super::*;
+
+    fn wake(pool: &str, keys: usize, most: usize, trace: Option<&str>) -> Wake {
+        let key = |i| RunKey {
+            run: RunId(uuid::Uuid::from_u128(i as u128)),
+            plane: PlaneId(1),
+        };
+        Wake {
+            pool: pool.into(),
+            keys: (0..keys).map(key).collect(),
+            trace: trace.map(Into::into),
+            most,
+        }
+    }
+
+    #[test]
+    fn wake_ups_of_one_pool_go_together() {
+        let all = wire::MAX_KEYS;
+        for (first, second, joined) in [
+            (wake("a", 1, all, None), wake("a", 1, all, None), true),
+            (wake("a", 5, all, None), wake("a", 3, all, None), true),
+            (wake("a", 6, all, None), wake("a", 3, all, None), false),
+            (wake("a", 1, all, None), wake("b", 1, all, None), false),
+            (wake("a", 1, all, Some("t")), wake("a", 1, all, None), false),
+            (wake("a", 1, all, None), wake("a", 1, all, Some("t")), false),
+            // Given back in pieces by a runner without room: they stay pieces.
+            (wake("a", 2, 2, None), wake("a", 2, 2, None), false),
+            (wake("a", 1, 2, None), wake("a", 1, all, None), true),
+        ] {
+            let keys = first.keys.len() + second.keys.len();
+            let mut both = first.clone();
+            assert_eq!(
+                both.join(second.clone()).is_ok(),
+                joined,
+                "{first:?} and {second:?}"
+            );
+            assert_eq!(both.keys.len(), if joined { keys } else { first.keys.len() });
+        }
+    }
 }

@@ -25,7 +25,7 @@ use super::{
 use crate::{FeedItem, FeedSubscription, backoff::Backoff};
 
 /// Items buffered per run for slow streams; a stream that falls behind reads the database.
-const BUFFER: usize = 256;
+const BUFFER: usize = 64;
 /// Channels of one command.
 const CHANNELS: usize = 512;
 /// Time between looks for runs that nobody listens to any more.

@@ -53,7 +53,7 @@ pub(crate) async fn disown(database: Database, session: SessionId, keys: Vec<Run
     let runs: Vec<Uuid> = keys.iter().map(|key| key.run.0).collect();
     let planes: Vec<i32> = keys.iter().map(|key| key.plane.0).collect();
     for attempt in 1..=DISOWN_ATTEMPTS {
-        if let Ok(mut conn) = database.pool.acquire().await {
+        if let Ok(mut conn) = database.conn().await {
             let query = sqlx::query(DISOWN)
                 .bind(database.now())
                 .bind(session.0)
@@ -61,7 +61,7 @@ pub(crate) async fn disown(database: Database, session: SessionId, keys: Vec<Run
                 .bind(&planes);
             match database.execute(&mut conn, None, query).await {
                 Ok(_) => return,
-                Err(error) if fate(&error) == Fate::Unknown => drop(conn.detach()),
+                Err(error) if fate(&error) == Fate::Unknown => conn.cut(),
                 Err(_) => {}
             }
         }

@@ -1,27 +1,21 @@
 //! Ledgers.
 
-use ag_store::{LedgerPage, Result, Segment, Tail};
+use ag_store::{LedgerPage, Result, Tail};
 use ag_types::{RunId, RunKey, TenantScope};
 use uuid::Uuid;
 
 use super::limit as bound;
 use crate::{
-    rows::{Cursor, tenant},
+    reader::{PageQuery, read_together},
+    rows::Cursor,
     store::PostgresStore,
 };
 
 /// Records per segment, by convention of all writers.
 const SEGMENT_RECORDS: usize = 64;
 
-/// Status and records in one statement, hence of one moment. The page ends with the segment that holds its last
-/// record: records are dense, so its number is known.
-pub(super) const PAGE: &str = tenant!(
-    "SELECT r.status, r.last_seq AS ends, l.first_seq IS NOT NULL AS present, l.first_seq, l.last_seq, l.records \
-     FROM runs r LEFT JOIN ledger l ON l.run_id = $2 AND l.plane_id = s.plane AND l.last_seq > $3 \
-     AND l.last_seq <= coalesce((SELECT e.last_seq FROM ledger e WHERE e.run_id = $2 AND e.plane_id = s.plane \
-     AND e.last_seq >= $4 ORDER BY e.last_seq LIMIT 1), $4) \
-     WHERE r.run_id = $2 AND r.plane_id + 0 = s.plane ORDER BY l.last_seq"
-);
+/// Pages up to this many records are read together with others.
+const SMALL_PAGE: usize = 32;
 
 /// Of several planes: a function that row-level security does not bind.
 pub(super) const TAILS: &str = "SELECT o_run, o_plane, o_last_seq, o_status FROM tails_v1($1, $2)";
@@ -42,37 +36,17 @@ impl PostgresStore {
         after: i64,
         limit: usize,
     ) -> Result<Option<LedgerPage>> {
-        let end = after.saturating_add(bound(limit));
-        let query = sqlx::query(PAGE)
-            .bind(scope.plane.0)
-            .bind(run.0)
-            .bind(after)
-            .bind(end);
-        let rows = self.database.read(query).await?;
-        let Some(first) = rows.first() else {
-            return Ok(None);
-        };
-        let mut cursor = Cursor::new(first);
-        let (status, last_seq) = (cursor.status()?, cursor.long()?);
-        let mut segments = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let mut cursor = Cursor::new(row);
-            cursor.skip(2);
-            if cursor.flag()? {
-                segments.push(Segment {
-                    first_seq: cursor.long()?,
-                    last_seq: cursor.long()?,
-                    lines: cursor.shared()?,
-                });
-            }
-        }
-        Ok(Some(LedgerPage {
-            status,
-            last_seq,
-            segments,
+        let query = PageQuery {
+            plane: scope.plane,
+            run,
             after,
             limit,
-        }))
+        };
+        if limit <= SMALL_PAGE {
+            return self.pages.read(query).await;
+        }
+        let mut pages = read_together(&self.database, scope.plane, &[query]).await?;
+        Ok(pages.pop().flatten())
     }
 
     pub(super) async fn ledger_tails(&self, keys: &[RunKey]) -> Result<Vec<Tail>> {

@@ -10,6 +10,7 @@ mod order;
 mod plans;
 mod pooler;
 mod security;
+mod sharing;
 
 use ag_store_postgres::migrate;
 use ag_testkit::ScratchPostgres;
