@@ -31,7 +31,7 @@ use crate::{
 
 /// A call that took longer is followed by a look into the mailbox. What was posted during a shorter one may as well have
 /// come after it: the answer of the next commit tells.
-const NOTICEABLE: Duration = Duration::from_millis(25);
+const NOTICEABLE: Duration = Duration::from_millis(5);
 /// Crashes of its holders after which a run is parked (architecture D20).
 const MAX_CRASHES: i16 = 3;
 

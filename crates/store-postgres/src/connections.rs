@@ -9,13 +9,15 @@ use std::{
 
 use ag_store::Result;
 use parking_lot::Mutex;
-use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::read_error;
 
-/// A connection that rested longer than this is tried before it is used.
-pub(crate) const TRUSTED_IDLE: Duration = Duration::from_secs(5);
+/// A connection that rested longer than this is tried before it is used: the server may have restarted.
+const TRUSTED_IDLE: Duration = Duration::from_millis(500);
+/// Time for the answer.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// The pool is asked for another one then; as long as it lets its own live.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
@@ -79,7 +81,7 @@ impl Connections {
             Ok(Err(_)) => return Err(read_error(sqlx::Error::PoolClosed)),
             Err(_) => return Err(read_error(sqlx::Error::PoolTimedOut)),
         };
-        let (conn, born) = match self.rested() {
+        let (conn, born) = match self.rested().await {
             Some(rested) => (rested.conn, rested.born),
             None => (self.0.pool.acquire().await.map_err(read_error)?, Instant::now()),
         };
@@ -91,12 +93,23 @@ impl Connections {
         })
     }
 
-    /// The one that came back last. One that has rested too long goes to the pool, which tries it; one that is old, too,
-    /// and is replaced there.
-    fn rested(&self) -> Option<Resting> {
-        let resting = self.0.resting.lock().pop()?;
-        let trusted = self.0.last_loss.trusts(resting.since.elapsed()) && resting.born.elapsed() < LIFETIME;
-        trusted.then_some(resting)
+    /// The one that came back last, if it still answers. An old one goes to the pool and is replaced there.
+    async fn rested(&self) -> Option<Resting> {
+        let mut resting = self.0.resting.lock().pop()?;
+        if resting.born.elapsed() >= LIFETIME {
+            return None;
+        }
+        if self.0.last_loss.trusts(resting.since.elapsed()) {
+            return Some(resting);
+        }
+        match tokio::time::timeout(ANSWER, resting.conn.ping()).await {
+            Ok(Ok(())) => Some(resting),
+            Ok(Err(_)) | Err(_) => {
+                drop(resting.conn.detach());
+                self.note_loss();
+                None
+            }
+        }
     }
 
     /// A lost connection makes all others of its time suspect.

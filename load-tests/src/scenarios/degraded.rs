@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use futures::future::try_join_all;
 
 use crate::{
@@ -24,6 +24,10 @@ const STREAMS: u32 = 20;
 /// A node's looks at its streams while the feed is away. Answers are spread over one such period: a client that answers
 /// as soon as it has seen the last question would always wait for a whole one.
 const PERIOD: Duration = Duration::from_secs(1);
+/// A run of one client takes less where both brokers work.
+const RECOVERED_MS: f64 = 50.0;
+/// Looks at whether they do.
+const ATTEMPTS: u32 = 60;
 /// Starts per second whose wake-up is timed, spread for the same reason.
 const SPARSE: f64 = 20.0;
 
@@ -55,10 +59,22 @@ pub(crate) async fn degraded(options: &Options) -> Result<Option<Scenario>> {
             values.insert("degraded.no_redis.p50_ms".to_owned(), Some(delay));
             half(gateway, normal, seconds, "degraded.no_redis", &mut values).await?;
             gateway.cluster()?.processes.redis.restart().await;
+            recover(gateway).await?;
             Ok(values)
         },
     );
     scenario.await.map(Some)
+}
+
+/// Waits until records come at once again: for a while after a reconnect streams look for themselves.
+async fn recover(gateway: &Gateway) -> Result<()> {
+    for _ in 0..ATTEMPTS {
+        let alone = closed(gateway, "answers3", RECORDS_3, 1, 0.5).await?;
+        if stats::percentile(&alone.latencies_ms, 0.5) < RECOVERED_MS {
+            return Ok(());
+        }
+    }
+    bail!("the cluster has not recovered from the loss of a broker")
 }
 
 /// Median time from a record to its stream.

@@ -168,8 +168,8 @@ async fn worked_off(gateway: &Gateway, seconds: f64) -> Result<(f64, f64)> {
 /// Slots of each runner: few, so that their number and not the processor limits what a runner does.
 const SLOTS: usize = 8;
 const RUNNERS: usize = 4;
-/// Time of a model call.
-const CALL: Duration = Duration::from_millis(50);
+/// Time of a model call: long enough that four runners leave the two cores of the usual machine some room.
+const CALL: Duration = Duration::from_millis(200);
 /// Two records for each of three calls, completion and status.
 const RECORDS_CALLS: u64 = 3 * 2 + 2;
 

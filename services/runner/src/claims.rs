@@ -30,6 +30,8 @@ use crate::{
 const FULL_LOOK: Duration = Duration::from_secs(5);
 /// The same while the bell is known to lose hints.
 const DEGRADED_LOOK: Duration = Duration::from_millis(250);
+/// The same after a look that brought something: where there was one, others follow.
+const BUSY_LOOK: Duration = Duration::from_millis(60);
 /// How long a look's answer is used.
 const PAGE_FRESH: Duration = Duration::from_secs(1);
 /// Crashes of its holders from which on a run goes alone.
@@ -46,6 +48,8 @@ impl Runner {
         // Whether the store is asked next, because more is known to be there than hints say.
         let mut more = false;
         let mut page = Page::default();
+        // Whether the last look brought something.
+        let mut found = false;
         loop {
             // A slot first: hints are taken only when there is room for them.
             let Ok(permit) = self.slots.clone().acquire_owned().await else {
@@ -60,10 +64,10 @@ impl Runner {
             let mut looked = !keys.is_empty();
             let mut traced = HashMap::new();
             if keys.is_empty() && !unannounced && !std::mem::take(&mut more) {
-                let pause = if self.deps.bell.healthy() {
-                    FULL_LOOK
-                } else {
-                    DEGRADED_LOOK
+                let pause = match self.deps.bell.healthy() {
+                    true => FULL_LOOK,
+                    false if found => BUSY_LOOK,
+                    false => DEGRADED_LOOK,
                 };
                 let deadline = last_look + jittered(pause);
                 tokio::select! {
@@ -88,6 +92,9 @@ impl Runner {
                 page.fill(self.candidates(free.max(MAX_CLAIM)).await);
                 keys = page.take(free);
             }
+            if looked {
+                found = !keys.is_empty();
+            }
             if keys.is_empty() {
                 continue;
             }
@@ -99,6 +106,7 @@ impl Runner {
                     if claimed == 0 {
                         // Somebody else is working on the same ones.
                         page.keys.clear();
+                        found = false;
                     }
                     if looked && unannounced {
                         FOUND_BY_SWEEP.with(["ready"]).increment(claimed as u64);

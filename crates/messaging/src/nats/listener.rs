@@ -31,8 +31,10 @@ use crate::{Hint, WakeUps, backoff::Backoff};
 const WAIT: Duration = Duration::from_secs(2);
 /// How long the broker may take to say that nothing came.
 const GRACE: Duration = Duration::from_secs(1);
-/// The same for what is there already.
-const FETCH: Duration = Duration::from_millis(500);
+/// The same for what is there already. Another runner may have taken it meanwhile, and the broker waits then.
+const FETCH: Duration = Duration::from_millis(50);
+/// How long what is in hand waits for more.
+const PATIENCE: Duration = Duration::from_millis(15);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 
@@ -179,6 +181,7 @@ impl NatsWakeUps {
                 self.settled()
             }
             Err(_) if more => {
+                // Given up, the pull counts for nothing at the broker.
                 self.pull = None;
                 self.settled()
             }
@@ -260,7 +263,7 @@ impl NatsWakeUps {
         if let Ok(Ok(batch)) = timeout(REQUEST, fetch).await {
             self.pull = Some(Pull {
                 batch,
-                deadline: Instant::now() + FETCH * 2,
+                deadline: Instant::now() + PATIENCE,
                 more: true,
             });
         }

@@ -113,7 +113,10 @@ async fn a_pause_waits_for_the_call_and_no_longer() {
     let gateway = place.with_flow(line_to(nodes, Some(("l", "response")))).await;
     let run = gateway.run("main", json!({})).await;
     place.model.called(1).await;
+    let called = Instant::now();
     gateway.command(run, "pause", json!({"reason": "hold on"})).await;
+    // Of what is posted during a call of a few milliseconds nobody can tell that it did not come after it.
+    tokio::time::sleep_until((called + Duration::from_millis(20)).into()).await;
     place.model.gate.add_permits(1);
     let row = gateway
         .until(run, "paused or past it", |row| {
