@@ -101,7 +101,9 @@ impl Database {
             tx.commit().await?;
             Ok(done)
         };
-        writing.await.map_err(|error| self.write_failed(error))
+        let done = writing.await.map_err(|error| self.write_failed(error))?;
+        conn.rest();
+        Ok(done)
     }
 
     /// One statement in one transaction. Nothing is left on the server but prepared statements, and those only where

@@ -170,6 +170,8 @@ const SLOTS: usize = 8;
 const RUNNERS: usize = 4;
 /// Time of a model call: long enough that four runners leave the two cores of the usual machine some room.
 const CALL: Duration = Duration::from_millis(200);
+/// Least load of a step: runs take a good half second, and the first and the last of a step are not shared evenly.
+const LEAST_SECONDS: f64 = 6.0;
 /// Two records for each of three calls, completion and status.
 const RECORDS_CALLS: u64 = 3 * 2 + 2;
 
@@ -185,7 +187,7 @@ pub(crate) async fn runners(options: &Options) -> Result<Option<Scenario>> {
         runners: RUNNERS,
     };
     let mut gateway = Gateway::shaped(options, shape, &env).await?;
-    let seconds = options.seconds;
+    let seconds = options.seconds.max(LEAST_SECONDS);
     let scratch = gateway.home().to_owned();
     closed(&gateway, "model3", RECORDS_CALLS, RUNNERS * SLOTS, 0.5).await?;
     let scenario = repeat(
